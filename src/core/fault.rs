@@ -1,0 +1,103 @@
+//! One table of what can go wrong that a caller can mend.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The kind of a fault; stable, and mapped to each face's own codes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// An argument is missing, unknown, of the wrong type or out of range.
+    InvalidArguments,
+    /// No such base, or not one this caller may see.
+    UnknownBase,
+    /// No such table in the base.
+    UnknownTable,
+    /// No such field in the table.
+    UnknownField,
+    /// No such view in the table.
+    UnknownView,
+    /// No such record in the table.
+    UnknownRecord,
+    /// No such tool, or one this caller may not use.
+    UnknownTool,
+    /// A cell value does not fit its field.
+    InvalidValue,
+    /// A write to a field whose value is computed.
+    ComputedField,
+    /// A select choice that does not exist, and `typecast` is off.
+    UnknownChoice,
+    /// A cursor that is not ours, is of another query, or is too old.
+    InvalidCursor,
+    /// The caller lacks the right.
+    Forbidden,
+    /// Something of that name or id is there already.
+    Conflict,
+    /// A file or body that cannot be read as what it should be.
+    InvalidFile,
+    /// A bound was reached; the message names it.
+    LimitExceeded,
+    /// The store cannot take the write now (disk full, locked, damaged).
+    StoreUnavailable,
+    /// The call was cancelled.
+    Cancelled,
+    /// A fault of ours; the details are in the log.
+    Internal,
+}
+
+impl Code {
+    /// The code as it appears in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArguments => "invalid_arguments",
+            Self::UnknownBase => "unknown_base",
+            Self::UnknownTable => "unknown_table",
+            Self::UnknownField => "unknown_field",
+            Self::UnknownView => "unknown_view",
+            Self::UnknownRecord => "unknown_record",
+            Self::UnknownTool => "unknown_tool",
+            Self::InvalidValue => "invalid_value",
+            Self::ComputedField => "computed_field",
+            Self::UnknownChoice => "unknown_choice",
+            Self::InvalidCursor => "invalid_cursor",
+            Self::Forbidden => "forbidden",
+            Self::Conflict => "conflict",
+            Self::InvalidFile => "invalid_file",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What went wrong and what to change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The kind.
+    pub code: Code,
+    /// What is wrong and what to send instead, in one or two sentences.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of `code` with a message for the caller.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Puts "`place`: " before the message.
+    pub fn within(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,12 @@
+//! The words everything else is written in: ids, schemas, cell values, faults.
+//!
+//! Pure: no files, no network, no environment, no clock of its own.
+#![deny(clippy::disallowed_methods)]
+
+pub mod clock;
+pub mod fault;
+pub mod model;
+pub mod secret;
+pub mod suggest;
+
+pub use fault::{Code, Fault};

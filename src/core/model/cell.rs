@@ -1,0 +1,322 @@
+//! Cell values: how they are held, read from Airtable's JSON and written back to it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use ecow::EcoString;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use serde_json::{Number, Value};
+
+use super::field::{Choice, Field, FieldType};
+use super::id::RecordId;
+
+/// One cell. `""`, `[]`, `false` and `null` are all [`Cell::Blank`], as in Airtable.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Cell {
+    /// Nothing.
+    #[default]
+    Blank,
+    /// A text.
+    Text(EcoString),
+    /// A finite number.
+    Number(f64),
+    /// A ticked checkbox.
+    Checked,
+    /// Milliseconds since the epoch; a date is its midnight in UTC.
+    Instant(i64),
+    /// A position among the field's choices.
+    Choice(u32),
+    /// Positions among the field's choices.
+    Choices(Arc<[u32]>),
+    /// Ids of linked records.
+    Links(Arc<[RecordId]>),
+    /// Anything else, exactly as it was read: attachments, collaborators, odd values.
+    Json(Arc<Value>),
+}
+
+/// How a field's cells are laid out in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Texts.
+    Text,
+    /// Numbers.
+    Number,
+    /// Ticks.
+    Check,
+    /// Instants.
+    Instant,
+    /// One choice.
+    Choice,
+    /// Several choices.
+    Choices,
+    /// Record ids.
+    Links,
+    /// JSON values.
+    Json,
+}
+
+impl FieldType {
+    /// The layout that suits this type.
+    pub fn layout(&self) -> Layout {
+        match self {
+            kind if kind.is_text() => Layout::Text,
+            Self::Number { .. }
+            | Self::Currency { .. }
+            | Self::Percent { .. }
+            | Self::Duration { .. }
+            | Self::Rating { .. }
+            | Self::Count(_)
+            | Self::AutoNumber => Layout::Number,
+            Self::Checkbox => Layout::Check,
+            Self::Date | Self::DateTime { .. } | Self::CreatedTime { .. } | Self::LastModifiedTime { .. } => {
+                Layout::Instant
+            }
+            Self::SingleSelect(_) => Layout::Choice,
+            Self::MultipleSelects(_) => Layout::Choices,
+            Self::Links(_) => Layout::Links,
+            Self::Formula { result: Some(result), .. } | Self::Rollup(_, Some(result)) => match result.layout() {
+                layout @ (Layout::Text | Layout::Number | Layout::Instant | Layout::Check) => layout,
+                _ => Layout::Json,
+            },
+            Self::ExternalSyncSource => Layout::Text,
+            _ => Layout::Json,
+        }
+    }
+
+    /// True when an instant is shown as a date alone.
+    pub fn shows_date_only(&self) -> bool {
+        match self {
+            Self::Date => true,
+            Self::CreatedTime { date_only } | Self::LastModifiedTime { date_only, .. } => *date_only,
+            Self::Formula { result: Some(result), .. } | Self::Rollup(_, Some(result)) => {
+                result.shows_date_only()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A JSON number that prints integers without a point; `null` for what JSON cannot say.
+pub fn json_number(number: f64) -> Value {
+    if number.fract() == 0.0 && number.abs() < 9.007_199_254_740_992e15 {
+        Value::Number(Number::from(number as i64))
+    } else {
+        Number::from_f64(number).map_or(Value::Null, Value::Number)
+    }
+}
+
+/// Reads an ISO instant, or a date as its midnight in UTC.
+pub fn parse_instant(text: &str) -> Option<i64> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant.as_millisecond());
+    }
+    let date: Date = (text.len() == 10).then(|| text.parse().ok())??;
+    Some(Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_millisecond())
+}
+
+/// Appends `YYYY-MM-DD` for the UTC day of `ms`.
+pub fn push_date(out: &mut String, ms: i64) {
+    let Ok(instant) = Timestamp::from_millisecond(ms) else { return };
+    let date = Offset::UTC.to_datetime(instant).date();
+    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+}
+
+/// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+pub fn push_instant(out: &mut String, ms: i64) {
+    let Ok(instant) = Timestamp::from_millisecond(ms) else { return };
+    let time = Offset::UTC.to_datetime(instant);
+    push_date(out, ms);
+    let _ = write!(
+        out,
+        "T{:02}:{:02}:{:02}.{:03}Z",
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.subsec_nanosecond() / 1_000_000
+    );
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` for an instant in milliseconds.
+pub fn instant_text(ms: i64) -> String {
+    let mut out = String::with_capacity(24);
+    push_instant(&mut out, ms);
+    out
+}
+
+fn choice_at(choices: &[Choice], wanted: &str) -> Option<u32> {
+    choices
+        .iter()
+        .position(|c| c.name == wanted)
+        .or_else(|| choices.iter().position(|c| c.id.to_string() == wanted))
+        .and_then(|at| u32::try_from(at).ok())
+}
+
+impl Cell {
+    /// A text, or blank when it is empty.
+    pub fn text(text: impl Into<EcoString>) -> Self {
+        let text = text.into();
+        if text.is_empty() { Self::Blank } else { Self::Text(text) }
+    }
+
+    /// True for a cell that Airtable leaves out of a record.
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Self::Blank)
+    }
+
+    /// Reads a value as the Web API gives it. What does not fit the field's type is kept as
+    /// [`Cell::Json`] and comes out again unchanged.
+    pub fn from_json(field: &Field, value: &Value) -> Self {
+        let odd = || Self::Json(Arc::new(value.clone()));
+        match value {
+            Value::Null | Value::Bool(false) => return Self::Blank,
+            Value::String(text) if text.is_empty() => return Self::Blank,
+            Value::Array(items) if items.is_empty() => return Self::Blank,
+            _ => {}
+        }
+        match (field.kind.layout(), value) {
+            (Layout::Text, Value::String(text)) => Self::Text(text.as_str().into()),
+            (Layout::Number, Value::Number(number)) => number
+                .as_f64()
+                .filter(|n| json_number(*n) == *value || number.is_f64())
+                .map_or_else(odd, Self::Number),
+            (Layout::Check, Value::Bool(true)) => Self::Checked,
+            (Layout::Instant, Value::String(text)) => {
+                let exact = |ms: &i64| {
+                    let mut shown = String::with_capacity(24);
+                    if field.kind.shows_date_only() {
+                        push_date(&mut shown, *ms);
+                    } else {
+                        push_instant(&mut shown, *ms);
+                    }
+                    // A date that carries a time would lose it; everything else is the same instant.
+                    !field.kind.shows_date_only() || shown == *text
+                };
+                parse_instant(text).filter(exact).map_or_else(odd, Self::Instant)
+            }
+            (Layout::Choice, Value::String(name)) => {
+                choice_at(field.kind.choices().unwrap_or_default(), name).map_or_else(odd, Self::Choice)
+            }
+            (Layout::Choices, Value::Array(names)) => {
+                let choices = field.kind.choices().unwrap_or_default();
+                names
+                    .iter()
+                    .map(|name| choice_at(choices, name.as_str()?))
+                    .collect::<Option<Arc<[u32]>>>()
+                    .map_or_else(odd, Self::Choices)
+            }
+            (Layout::Links, Value::Array(ids)) => ids
+                .iter()
+                .map(|id| id.as_str()?.parse().ok())
+                .collect::<Option<Arc<[RecordId]>>>()
+                .map_or_else(odd, Self::Links),
+            _ => odd(),
+        }
+    }
+
+    /// The value as the Web API gives it; `None` for a blank cell.
+    pub fn to_json(&self, field: &Field) -> Option<Value> {
+        let choices = field.kind.choices().unwrap_or_default();
+        let name = |at: u32| choices.get(at as usize).map(|c| Value::from(c.name.as_str()));
+        Some(match self {
+            Self::Blank => return None,
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Number(number) => json_number(*number),
+            Self::Checked => Value::Bool(true),
+            Self::Instant(ms) if field.kind.shows_date_only() => {
+                let mut out = String::with_capacity(10);
+                push_date(&mut out, *ms);
+                Value::String(out)
+            }
+            Self::Instant(ms) => Value::String(instant_text(*ms)),
+            Self::Choice(at) => name(*at)?,
+            Self::Choices(list) => Value::Array(list.iter().filter_map(|at| name(*at)).collect()),
+            Self::Links(ids) => Value::Array(ids.iter().map(|id| Value::String(id.to_string())).collect()),
+            Self::Json(value) => Value::clone(value),
+        })
+    }
+
+    /// The value as the store keeps it: as on the wire, but choices by id, so that renaming a
+    /// choice touches no row.
+    pub fn to_stored(&self, field: &Field) -> Option<Value> {
+        let choices = field.kind.choices().unwrap_or_default();
+        let id = |at: u32| choices.get(at as usize).map(|c| Value::String(c.id.to_string()));
+        match self {
+            Self::Choice(at) => id(*at),
+            Self::Choices(list) => Some(Value::Array(list.iter().filter_map(|at| id(*at)).collect())),
+            Self::Instant(ms) => Some(Value::Number((*ms).into())),
+            other => other.to_json(field),
+        }
+    }
+
+    /// Reads what [`Cell::to_stored`] wrote.
+    pub fn from_stored(field: &Field, value: &Value) -> Self {
+        match (field.kind.layout(), value) {
+            (Layout::Instant, Value::Number(ms)) => {
+                ms.as_i64().map_or_else(|| Self::Json(Arc::new(value.clone())), Self::Instant)
+            }
+            _ => Self::from_json(field, value),
+        }
+    }
+}
+
+/// The words a person would read in a JSON cell: names, file names, texts.
+pub fn json_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => if *flag { "true" } else { "" }.to_owned(),
+        Value::Array(items) => items.iter().map(json_text).collect::<Vec<_>>().join("; "),
+        Value::Object(map) => ["name", "filename", "text", "label", "value", "specialValue", "error", "email", "id"]
+            .iter()
+            .find_map(|key| map.get(*key).and_then(Value::as_str))
+            .map_or_else(|| value.to_string(), str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(type_name: &str, options: Value) -> Field {
+        Field::new("F", type_name, options.as_object().cloned()).unwrap()
+    }
+
+    #[test]
+    fn every_value_comes_out_as_it_went_in() {
+        let select = json!({"choices": [{"name": "a"}, {"name": "b"}]});
+        let link = json!({"linkedTableId": "tblA1b2C3d4E5f6G7"});
+        for (field, values) in [
+            (field("singleLineText", json!({})), vec![json!("x"), json!(3), json!({"odd": [1]})]),
+            (field("number", json!({"precision": 2})), vec![json!(3), json!(1.25), json!(0), json!({"specialValue": "NaN"}), json!("12"), json!(12345678901234567890u64)]),
+            (field("checkbox", json!({})), vec![json!(true), json!("yes")]),
+            (field("date", json!({})), vec![json!("2026-03-01"), json!("2026-03-01T10:00:00.000Z"), json!("soon")]),
+            (field("dateTime", json!({})), vec![json!("2026-03-01T08:15:00.000Z"), json!("1899-12-31T23:59:59.999Z")]),
+            (field("singleSelect", select.clone()), vec![json!("b"), json!("unknown")]),
+            (field("multipleSelects", select), vec![json!(["b", "a"]), json!(["b", "zz"]), json!("b")]),
+            (field("multipleRecordLinks", link), vec![json!(["recA1b2C3d4E5f6G7"]), json!(["nope"])]),
+            (field("multipleAttachments", json!({})), vec![json!([{"id": "attA1b2C3d4E5f6G7", "url": "x"}])]),
+            (field("formula", json!({"result": {"type": "number"}})), vec![json!(2.5), json!({"error": "#ERROR!"})]),
+            (field("hologram", json!({})), vec![json!([[[1]]])]),
+        ] {
+            for value in values {
+                let cell = Cell::from_json(&field, &value);
+                assert_eq!(cell.to_json(&field), Some(value.clone()), "{}", field.type_name);
+                let stored = cell.to_stored(&field).unwrap();
+                assert_eq!(Cell::from_stored(&field, &stored), cell, "{} {value}", field.type_name);
+            }
+            for blank in [json!(null), json!(""), json!([]), json!(false)] {
+                assert!(Cell::from_json(&field, &blank).is_blank());
+            }
+        }
+    }
+
+    #[test]
+    fn json_cells_read_as_words() {
+        assert_eq!(json_text(&json!([{"id": "x", "filename": "a.pdf"}, {"name": "Ada"}])), "a.pdf; Ada");
+        assert_eq!(json_text(&json!({"error": "#ERROR!"})), "#ERROR!");
+    }
+}

@@ -1,0 +1,15 @@
+//! Held data: immutable snapshots of tables as typed columns, and questions about them.
+
+pub mod changes;
+pub mod chunks;
+pub mod column;
+pub mod query;
+pub mod search;
+pub mod snapshot;
+pub mod table;
+
+pub use changes::{Change, RowChange, TableChanges};
+pub use column::Column;
+pub use query::{Page, Query};
+pub use snapshot::Snapshot;
+pub use table::{Row, TableData};

@@ -1,0 +1,248 @@
+//! Base files: a whole base as one JSON document.
+//!
+//! `{"base":{"id","name"},"tables":[…],"records":{"tbl…":[{"id","createdTime","fields"}]},"comments":{"rec…":[…]}}`
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use tablewright_core::model::cell::{instant_text, parse_instant};
+use tablewright_core::model::{Base, BaseId, Cell, RecordId, Table};
+use tablewright_core::{Code, Fault};
+
+use crate::base::{Snapshot, TableData};
+use crate::local::complete_inverses;
+
+/// A base read from a file, not yet taken in.
+pub struct Loaded {
+    /// Its schema and rows.
+    pub snapshot: Snapshot,
+    /// Its comments by record, in order.
+    pub comments: Vec<(String, Value)>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Named {
+    #[serde(default = "BaseId::random")]
+    id: BaseId,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    base: Named,
+    tables: Vec<Table>,
+    #[serde(default)]
+    comments: BTreeMap<String, Vec<Value>>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "read in a second pass, once the tables are known")]
+    records: Option<IgnoredAny>,
+}
+
+fn bad(message: impl fmt::Display) -> Fault {
+    Fault::new(Code::InvalidFile, format!("this is not a base file: {message}"))
+}
+
+/// Reads a base file. `now` (milliseconds) is the creation time of records that give none.
+pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
+    let text = std::str::from_utf8(bytes).map_err(|e| bad(format_args!("it is not UTF-8 ({e})")))?;
+    let head: Head = serde_json::from_str(text).map_err(bad)?;
+    let schema = Base { id: head.base.id, name: head.base.name, tables: head.tables };
+    if schema.name.trim().is_empty() {
+        return Err(bad("base.name is empty"));
+    }
+    schema.validate()?;
+    let schema = Arc::new(schema);
+    let mut snapshot = Snapshot::empty(schema.clone());
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader
+        .deserialize_map(Document { schema: &schema, snapshot: &mut snapshot, now })
+        .and_then(|()| reader.end())
+        .map_err(bad)?;
+    number_rows(&mut snapshot);
+    complete_inverses(&mut snapshot);
+    let comments =
+        head.comments.into_iter().flat_map(|(rec, list)| list.into_iter().map(move |c| (rec.clone(), c))).collect();
+    Ok(Loaded { snapshot, comments })
+}
+
+/// The auto number after the largest in each table.
+fn number_rows(snapshot: &mut Snapshot) {
+    let schema = snapshot.schema.clone();
+    for table in &schema.tables {
+        let Some(data) = snapshot.table_mut(table.id) else { continue };
+        let mut largest = 0.0_f64;
+        for (at, field) in table.fields.iter().enumerate() {
+            if field.type_name == "autoNumber" {
+                for slot in data.slots() {
+                    if let Cell::Number(n) = data.cell(slot, at) {
+                        largest = largest.max(n);
+                    }
+                }
+            }
+        }
+        data.next_auto = largest as i64 + 1;
+    }
+}
+
+struct Document<'a> {
+    schema: &'a Base,
+    snapshot: &'a mut Snapshot,
+    now: i64,
+}
+
+impl<'de> Visitor<'de> for Document<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with base, tables and records")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "records" {
+                map.next_value_seed(Tables { schema: self.schema, snapshot: &mut *self.snapshot, now: self.now })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Tables<'a> {
+    schema: &'a Base,
+    snapshot: &'a mut Snapshot,
+    now: i64,
+}
+
+impl<'de> DeserializeSeed<'de> for Tables<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tables<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("records by table: {\"tbl…\": […]}")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = rustc_hash::FxHashSet::default();
+        while let Some(key) = map.next_key::<String>()? {
+            let table = self.schema.table(&key).map_err(|f| A::Error::custom(format!("records: {f}")))?;
+            if !seen.insert(table.id) {
+                return Err(A::Error::custom(format!("records has table {key:?} twice")));
+            }
+            let mut data = TableData::empty(table);
+            map.next_value_seed(Records { table, data: &mut data, now: self.now })?;
+            self.snapshot.tables.insert(table.id, Arc::new(data));
+        }
+        Ok(())
+    }
+}
+
+struct Records<'a> {
+    table: &'a Table,
+    data: &'a mut TableData,
+    now: i64,
+}
+
+impl<'de> DeserializeSeed<'de> for Records<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default = "RecordId::random")]
+    id: RecordId,
+    #[serde(default, rename = "createdTime")]
+    created_time: Option<String>,
+    #[serde(default)]
+    fields: Map<String, Value>,
+}
+
+impl<'de> Visitor<'de> for Records<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { table, data, now } = self;
+        let mut places: FxHashMap<String, usize> = FxHashMap::default();
+        let mut cells: Vec<Cell> = vec![Cell::Blank; table.fields.len()];
+        while let Some(record) = list.next_element::<Record>()? {
+            let place = || format!("table {:?}, record {}", table.name, record.id);
+            if data.slot(&record.id).is_some() {
+                return Err(A::Error::custom(format!("{}: the id is there twice", place())));
+            }
+            let created = match &record.created_time {
+                None => now,
+                Some(text) => parse_instant(text).ok_or_else(|| {
+                    A::Error::custom(format!("{}: createdTime {text:?} is not an ISO time", place()))
+                })?,
+            };
+            for (name, value) in &record.fields {
+                let at = match places.get(name) {
+                    Some(at) => *at,
+                    None => {
+                        let field = table.field(name).map_err(|f| A::Error::custom(format!("{}: {f}", place())))?;
+                        let at = table.field_index(field.id).unwrap_or_default();
+                        places.insert(name.clone(), at);
+                        at
+                    }
+                };
+                cells[at] = Cell::from_json(&table.fields[at], value);
+            }
+            let position = data.next_position;
+            data.load(record.id, created, position, cells.iter_mut().map(std::mem::take));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a base as a base file. Attachments keep the names the cells give them.
+pub fn write(snapshot: &Snapshot, comments: &[(String, Value)], mut out: impl Write) -> io::Result<()> {
+    let base = &snapshot.schema;
+    out.write_all(b"{\"base\":")?;
+    serde_json::to_writer(&mut out, &Named { id: base.id, name: base.name.clone() })?;
+    out.write_all(b",\n\"tables\":")?;
+    serde_json::to_writer(&mut out, &base.tables)?;
+    out.write_all(b",\n\"records\":{")?;
+    for (n, table) in base.tables.iter().enumerate() {
+        let Some(data) = snapshot.tables.get(&table.id) else { continue };
+        write!(out, "{}\n\"{}\":[", if n > 0 { "," } else { "" }, table.id)?;
+        for (n, slot) in data.slots().enumerate() {
+            out.write_all(if n > 0 { b",\n" } else { b"\n" })?;
+            let row = data.row(slot);
+            let mut fields = Map::new();
+            for (at, field) in table.fields.iter().enumerate() {
+                if let Some(value) = data.cell(slot, at).to_json(field) {
+                    fields.insert(field.name.clone(), value);
+                }
+            }
+            let record =
+                serde_json::json!({"id": row.id, "createdTime": instant_text(row.created), "fields": fields});
+            serde_json::to_writer(&mut out, &record)?;
+        }
+        out.write_all(b"]")?;
+    }
+    out.write_all(b"}")?;
+    if !comments.is_empty() {
+        let mut grouped: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        for (record, comment) in comments {
+            grouped.entry(record).or_default().push(comment);
+        }
+        out.write_all(b",\n\"comments\":")?;
+        serde_json::to_writer(&mut out, &grouped)?;
+    }
+    out.write_all(b"}\n")?;
+    out.flush()
+}

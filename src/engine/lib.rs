@@ -1,0 +1,234 @@
+//! Bases: held in memory as snapshots, kept in a database, changed by one writer.
+
+pub mod base;
+pub mod base_file;
+pub mod clock;
+pub mod local;
+pub mod store;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use tablewright_core::clock::Clock;
+use tablewright_core::model::BaseId;
+use tablewright_core::{Code, Fault};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+pub use base::Snapshot;
+use local::{Outcome, Write};
+pub use store::write::AuditEntry;
+pub use store::{Error, Store};
+use writer::Job;
+pub use writer::Progress;
+
+/// Settings of the engine.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Records held in memory before bases nobody uses are dropped (they are read again on demand).
+    pub max_records_in_memory: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_records_in_memory: 2_000_000 }
+    }
+}
+
+/// A handle on all bases of a data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Held {
+    snapshot: Arc<Snapshot>,
+    used: AtomicU64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) last_change: watch::Sender<i64>,
+    pub(crate) lost_audit: AtomicU64,
+    options: Options,
+    listed: RwLock<Arc<Vec<(BaseId, String)>>>,
+    held: RwLock<FxHashMap<BaseId, Held>>,
+    /// One base is read from the database at a time, and only once.
+    loading: Mutex<()>,
+    ticks: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn in_memory(&self, base: BaseId) -> Option<Arc<Snapshot>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let found = held.get(&base)?;
+        found.used.store(self.ticks.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(found.snapshot.clone())
+    }
+
+    pub(crate) async fn snapshot(&self, base: BaseId) -> Result<Arc<Snapshot>, Fault> {
+        if let Some(found) = self.in_memory(base) {
+            return Ok(found);
+        }
+        let _one = self.loading.lock().await;
+        if let Some(found) = self.in_memory(base) {
+            return Ok(found);
+        }
+        let loaded = self.store.load(base).await.map_err(Fault::from)?;
+        let snapshot =
+            loaded.ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))?;
+        Ok(self.publish(base, snapshot))
+    }
+
+    pub(crate) fn publish(&self, base: BaseId, snapshot: Snapshot) -> Arc<Snapshot> {
+        let snapshot = Arc::new(snapshot);
+        let used = AtomicU64::new(self.ticks.fetch_add(1, Ordering::Relaxed));
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.insert(base, Held { snapshot: snapshot.clone(), used });
+        let mut records: u64 = held.values().map(|h| h.snapshot.records() as u64).sum();
+        while records > self.options.max_records_in_memory && held.len() > 1 {
+            let oldest = held
+                .iter()
+                .filter(|(id, _)| **id != base)
+                .min_by_key(|(_, h)| h.used.load(Ordering::Relaxed))
+                .map(|(id, h)| (*id, h.snapshot.records() as u64));
+            let Some((id, dropped)) = oldest else { break };
+            held.remove(&id);
+            records -= dropped;
+        }
+        snapshot
+    }
+
+    /// Puts a base on the list, or takes it off.
+    pub(crate) fn list(&self, base: BaseId, name: Option<String>) {
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut bases: Vec<(BaseId, String)> = listed.iter().filter(|(id, _)| *id != base).cloned().collect();
+        match name {
+            Some(name) => {
+                bases.push((base, name));
+                bases.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+            }
+            None => {
+                self.held.write().unwrap_or_else(PoisonError::into_inner).remove(&base);
+            }
+        }
+        *listed = Arc::new(bases);
+    }
+}
+
+impl Engine {
+    /// Opens the database in `directory` and starts the writer.
+    pub async fn open(directory: PathBuf, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let store = Store::open(&directory.join("tablewright.db")).await?;
+        let listed = store.bases().await?.into_iter().map(|b| (b.id, b.name)).collect();
+        let last = store.last_change().await?;
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            last_change: watch::Sender::new(last),
+            lost_audit: AtomicU64::new(0),
+            options,
+            listed: RwLock::new(Arc::new(listed)),
+            held: RwLock::default(),
+            loading: Mutex::new(()),
+            ticks: AtomicU64::new(0),
+        });
+        let (jobs, receiver) = mpsc::channel(writer::QUEUE);
+        tokio::spawn(writer::run(shared.clone(), receiver));
+        Ok(Self { shared, jobs })
+    }
+
+    /// All bases by name: id and name.
+    pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
+        self.shared.bases()
+    }
+
+    /// The clock everything here goes by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// The database, for what is not a base: tokens, comments, the change log.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// A base as it is now, when it is in memory already.
+    pub fn in_memory(&self, base: BaseId) -> Option<Arc<Snapshot>> {
+        self.shared.in_memory(base)
+    }
+
+    /// A base as it is now.
+    pub async fn snapshot(&self, base: BaseId) -> Result<Arc<Snapshot>, Fault> {
+        self.shared.snapshot(base).await
+    }
+
+    /// Carries out a write; answers when it is on disk and visible. The audit line made by
+    /// `audit` from the outcome is written with it.
+    pub async fn commit(
+        &self,
+        base: BaseId,
+        write: Write,
+        by: String,
+        audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
+    ) -> Result<Outcome, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Commit { base, write, by, audit: Box::new(audit), reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Writes an audit line without waiting for it.
+    pub fn audit(&self, entry: AuditEntry) {
+        if self.jobs.try_send(Job::Audit(entry)).is_err() {
+            self.shared.lost_audit.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("an audit line was dropped: the writer is overloaded");
+        }
+    }
+
+    /// Takes in a base read from a file. `progress` is told the rows written so far.
+    pub async fn import(&self, file: base_file::Loaded, by: String, progress: Progress) -> Result<i64, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let base_file::Loaded { snapshot, comments } = file;
+        self.send(Job::Import { snapshot, comments, by, progress, reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Deletes a base.
+    pub async fn delete(&self, base: BaseId, by: String) -> Result<i64, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Delete { base, by, reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// The number of the newest commit, and a wake-up whenever it grows.
+    pub fn last_change(&self) -> watch::Receiver<i64> {
+        self.shared.last_change.subscribe()
+    }
+
+    /// Waits until everything sent so far is written, then closes the database.
+    pub async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Job::Flush(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+        self.shared.store.close().await;
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Fault> {
+        self.jobs.send(job).await.map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> Fault {
+    Fault::new(Code::StoreUnavailable, "the server is stopping; whether this was written is not known")
+}

@@ -1,0 +1,62 @@
+//! Airtable's rules for a base that lives here: what a write must be, and what it does.
+
+mod apply;
+mod links;
+mod values;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tablewright_core::Fault;
+use tablewright_core::model::{RecordId, TableId};
+
+pub use apply::{Applied, Draft};
+pub use links::complete_inverses;
+
+/// A write to one table of a base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Write {
+    /// The table.
+    pub table: TableId,
+    /// What to do.
+    pub action: Action,
+    /// Convert values to the field's type where that is possible, and create missing choices.
+    pub typecast: bool,
+    /// One bad record fails all of them.
+    pub atomic: bool,
+}
+
+/// What to do with records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// New records with these cells, by field name or id.
+    Create(Vec<Map<String, Value>>),
+    /// New cells for these records; the cells not named stay.
+    Update(Vec<(RecordId, Map<String, Value>)>),
+    /// Records to delete.
+    Delete(Vec<RecordId>),
+}
+
+impl Action {
+    /// How many records it is about.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Create(records) => records.len(),
+            Self::Update(records) => records.len(),
+            Self::Delete(ids) => ids.len(),
+        }
+    }
+
+    /// True when it is about none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What became of each record of a write, in the order they were sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The record, or why it was refused.
+    pub records: Vec<Result<RecordId, Fault>>,
+    /// The commit in the change log; absent when nothing changed.
+    pub change: Option<i64>,
+}

@@ -1,0 +1,177 @@
+//! Reading bases back into memory, and the change log.
+
+use futures_util::TryStreamExt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde_json::Value;
+use sqlx::Row as _;
+use tablewright_core::model::{Base, BaseId, Cell, Field, Table, TableId};
+
+use super::{Error, Store};
+use crate::base::{Change, Snapshot, TableData};
+
+fn damaged(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Error {
+    let place = place.into();
+    move |e| Error::Damaged { place, reason: e.to_string() }
+}
+
+/// A base as the store lists it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredBase {
+    /// Its id.
+    pub id: BaseId,
+    /// Its name.
+    pub name: String,
+}
+
+impl Store {
+    /// All bases, by name.
+    pub async fn bases(&self) -> Result<Vec<StoredBase>, Error> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT id, name FROM bases ORDER BY name, id").fetch_all(&self.pool).await?;
+        rows.into_iter()
+            .map(|(id, name)| match id.parse() {
+                Ok(id) => Ok(StoredBase { id, name }),
+                Err(e) => Err(Error::Damaged { place: "bases".into(), reason: format!("{e}") }),
+            })
+            .collect()
+    }
+
+    /// A base with all its rows; `None` when there is none of that id.
+    pub async fn load(&self, id: BaseId) -> Result<Option<Snapshot>, Error> {
+        let found: Option<(String, String)> = sqlx::query_as("SELECT name, tables FROM bases WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some((name, tables)) = found else { return Ok(None) };
+        let tables: Vec<Table> = serde_json::from_str(&tables).map_err(damaged(format!("schema of {id}")))?;
+        let schema = Arc::new(Base { id, name, tables });
+        let mut snapshot = Snapshot::empty(schema.clone());
+        let keys: Vec<(i64, String, i64, i64)> =
+            sqlx::query_as("SELECT key, id, next_position, next_auto FROM tables WHERE base = $1")
+                .bind(id.to_string())
+                .fetch_all(&self.pool)
+                .await?;
+        for (key, table, next_position, next_auto) in keys {
+            let table: Option<TableId> = table.parse().ok();
+            let Some(table) = table.and_then(|t| schema.table_by_id(t)) else { continue };
+            let mut data = self.load_rows(table, key).await?;
+            data.next_position = data.next_position.max(next_position);
+            data.next_auto = next_auto;
+            snapshot.tables.insert(table.id, Arc::new(data));
+        }
+        Ok(Some(snapshot))
+    }
+
+    async fn load_rows(&self, table: &Table, key: i64) -> Result<TableData, Error> {
+        let mut data = TableData::empty(table);
+        let fields = Fields::of(table);
+        let mut rows = sqlx::query(
+            "SELECT position, id, created_at, cells FROM rows WHERE table_key = $1 ORDER BY position",
+        )
+        .bind(key)
+        .fetch(&self.pool);
+        let mut cells: Vec<Cell> = vec![Cell::Blank; table.fields.len()];
+        while let Some(row) = rows.try_next().await? {
+            let id: &str = row.try_get(1)?;
+            let id = id
+                .parse()
+                .map_err(|e| Error::Damaged { place: format!("rows of {}", table.id), reason: format!("{e}") })?;
+            let text: &str = row.try_get(3)?;
+            let mut reader = serde_json::Deserializer::from_str(text);
+            Cells { fields: &fields, into: &mut cells }
+                .deserialize(&mut reader)
+                .map_err(damaged(format!("record {id}")))?;
+            data.load(id, row.try_get(2)?, row.try_get(0)?, cells.iter_mut().map(std::mem::take));
+        }
+        Ok(data)
+    }
+
+    /// Commits after `seq`, oldest first, at most `limit`.
+    pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, Error> {
+        type Raw = (i64, String, i64, String, String, String);
+        let rows: Vec<Raw> = sqlx::query_as(
+            "SELECT seq, base, at, by, kind, tables FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(seq, base, at, by, kind, tables)| {
+                Ok(Change {
+                    seq,
+                    base: base
+                        .parse()
+                        .map_err(|e| Error::Damaged { place: format!("change {seq}"), reason: format!("{e}") })?,
+                    at,
+                    by,
+                    kind: serde_json::from_value(Value::String(kind)).map_err(damaged(format!("change {seq}")))?,
+                    tables: serde_json::from_str(&tables).map_err(damaged(format!("change {seq}")))?,
+                })
+            })
+            .collect()
+    }
+
+    /// The number of the newest commit; 0 when there is none.
+    pub async fn last_change(&self) -> Result<i64, Error> {
+        let (seq,): (Option<i64>,) =
+            sqlx::query_as("SELECT MAX(seq) FROM changes").fetch_one(&self.pool).await?;
+        Ok(seq.unwrap_or(0))
+    }
+
+    /// The comments of a base by record, each record's in order.
+    pub async fn comments(&self, base: BaseId) -> Result<Vec<(String, Value)>, Error> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT record, body FROM comments WHERE base = $1 ORDER BY record, position")
+                .bind(base.to_string())
+                .fetch_all(&self.pool)
+                .await?;
+        rows.into_iter()
+            .map(|(record, body)| {
+                let body = serde_json::from_str(&body).map_err(damaged(format!("comment on {record}")))?;
+                Ok((record, body))
+            })
+            .collect()
+    }
+}
+
+/// The fields of a table by the text of their ids.
+struct Fields<'a>(rustc_hash::FxHashMap<String, (usize, &'a Field)>);
+
+impl<'a> Fields<'a> {
+    fn of(table: &'a Table) -> Self {
+        Self(table.fields.iter().enumerate().map(|(at, f)| (f.id.to_string(), (at, f))).collect())
+    }
+}
+
+/// Reads a row's stored cells into a buffer, one place per field.
+struct Cells<'a, 'b> {
+    fields: &'a Fields<'a>,
+    into: &'b mut Vec<Cell>,
+}
+
+impl<'de> DeserializeSeed<'de> for Cells<'_, '_> {
+    type Value = ();
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Cells<'_, '_> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("cells by field id")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<&str>()? {
+            let value: Value = map.next_value()?;
+            // A field that is no longer in the schema has no column; its cells end here.
+            if let Some((at, field)) = self.fields.0.get(key) {
+                self.into[*at] = Cell::from_stored(field, &value);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! What a batch of commits writes, in one transaction.
+
+use serde_json::{Map, Value};
+use sqlx::{QueryBuilder, Sqlite};
+use tablewright_core::model::{Base, BaseId, Table, TableId};
+
+use super::{Error, Store};
+use crate::base::changes::ChangeKind;
+use crate::base::{Snapshot, TableChanges, TableData};
+
+/// Rows per INSERT statement.
+const ROWS_PER_STATEMENT: usize = 64;
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry {
+    /// When, in milliseconds since the epoch.
+    pub at: i64,
+    /// Who.
+    pub principal: String,
+    /// Through which face: `mcp`, `cli`, …
+    pub face: &'static str,
+    /// The tool or command.
+    pub action: String,
+    /// Ids of what it was about.
+    pub target: String,
+    /// `ok` or a fault's code.
+    pub outcome: String,
+    /// How long it took, in microseconds.
+    pub duration_us: i64,
+}
+
+/// One commit for the change log.
+#[derive(Debug, Clone)]
+pub struct LoggedChange {
+    /// The base.
+    pub base: BaseId,
+    /// When, in milliseconds since the epoch.
+    pub at: i64,
+    /// Who.
+    pub by: String,
+    /// What kind of commit.
+    pub kind: ChangeKind,
+    /// What changed.
+    pub tables: Vec<TableChanges>,
+}
+
+/// The new state of one row.
+#[derive(Debug)]
+pub enum RowState {
+    /// The row as it is now.
+    Held {
+        /// The record's id.
+        id: String,
+        /// When it was created.
+        created: i64,
+        /// Its stored cells as JSON text.
+        cells: String,
+    },
+    /// The row is gone.
+    Gone,
+}
+
+/// Everything a batch of commits writes.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Rows by table and position.
+    pub rows: Vec<(BaseId, TableId, i64, RowState)>,
+    /// Schemas that changed.
+    pub schemas: Vec<Base>,
+    /// Counters of tables: next position, next auto number.
+    pub counters: Vec<(BaseId, TableId, i64, i64)>,
+    /// Commits for the change log, in order.
+    pub changes: Vec<LoggedChange>,
+    /// Lines for the audit log.
+    pub audit: Vec<AuditEntry>,
+}
+
+/// A row's cells as the store keeps them.
+pub fn stored_cells(table: &Table, data: &TableData, slot: usize) -> String {
+    let mut cells = Map::new();
+    for (at, field) in table.fields.iter().enumerate() {
+        if let Some(value) = data.cell(slot, at).to_stored(field) {
+            cells.insert(field.id.to_string(), value);
+        }
+    }
+    Value::Object(cells).to_string()
+}
+
+type Tx = sqlx::Transaction<'static, Sqlite>;
+
+impl Store {
+    /// Writes a batch; all of it or nothing. Gives the sequence numbers of the changes.
+    pub async fn apply(&self, batch: &Batch) -> Result<Vec<i64>, Error> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for base in &batch.schemas {
+            sqlx::query("UPDATE bases SET name = $2, tables = $3 WHERE id = $1")
+                .bind(base.id.to_string())
+                .bind(&base.name)
+                .bind(serde_json::to_string(&base.tables).unwrap_or_default())
+                .execute(&mut *tx)
+                .await?;
+        }
+        for (base, table, position, state) in &batch.rows {
+            write_row(&mut tx, *base, *table, *position, state).await?;
+        }
+        for (base, table, position, auto) in &batch.counters {
+            sqlx::query("UPDATE tables SET next_position = $3, next_auto = $4 WHERE base = $1 AND id = $2")
+                .bind(base.to_string())
+                .bind(table.to_string())
+                .bind(position)
+                .bind(auto)
+                .execute(&mut *tx)
+                .await?;
+        }
+        let mut numbers = Vec::with_capacity(batch.changes.len());
+        for change in &batch.changes {
+            numbers.push(log_change(&mut tx, change).await?);
+        }
+        write_audit(&mut tx, &batch.audit).await?;
+        tx.commit().await?;
+        Ok(numbers)
+    }
+
+    /// Writes a whole new base; all of it or nothing. Calls `progress` with the rows written so far.
+    pub async fn add_base(
+        &self,
+        snapshot: &Snapshot,
+        comments: &[(String, Value)],
+        change: &LoggedChange,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<i64, Error> {
+        let base = &snapshot.schema;
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("INSERT INTO bases (id, name, created_at, tables) VALUES ($1, $2, $3, $4)")
+            .bind(base.id.to_string())
+            .bind(&base.name)
+            .bind(change.at)
+            .bind(serde_json::to_string(&base.tables).unwrap_or_default())
+            .execute(&mut *tx)
+            .await?;
+        let mut written = 0;
+        for table in &base.tables {
+            let Some(data) = snapshot.tables.get(&table.id) else { continue };
+            let (key,): (i64,) =
+                sqlx::query_as("SELECT COALESCE(MAX(key), 0) + 1 FROM tables").fetch_one(&mut *tx).await?;
+            sqlx::query("INSERT INTO tables (key, base, id, next_position, next_auto) VALUES ($1, $2, $3, $4, $5)")
+                .bind(key)
+                .bind(base.id.to_string())
+                .bind(table.id.to_string())
+                .bind(data.next_position)
+                .bind(data.next_auto)
+                .execute(&mut *tx)
+                .await?;
+            let slots: Vec<usize> = data.slots().collect();
+            for part in slots.chunks(ROWS_PER_STATEMENT) {
+                let mut insert: QueryBuilder<Sqlite> =
+                    QueryBuilder::new("INSERT INTO rows (table_key, position, id, created_at, cells) ");
+                insert.push_values(part, |mut row, slot| {
+                    let held = data.row(*slot);
+                    row.push_bind(key)
+                        .push_bind(held.position)
+                        .push_bind(held.id.to_string())
+                        .push_bind(held.created)
+                        .push_bind(stored_cells(table, data, *slot));
+                });
+                insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *tx).await?;
+                written += part.len() as u64;
+                progress(written);
+            }
+        }
+        for (position, (record, body)) in comments.iter().enumerate() {
+            sqlx::query("INSERT INTO comments (base, record, position, body) VALUES ($1, $2, $3, $4)")
+                .bind(base.id.to_string())
+                .bind(record)
+                .bind(position as i64)
+                .bind(body.to_string())
+                .execute(&mut *tx)
+                .await?;
+        }
+        let seq = log_change(&mut tx, change).await?;
+        tx.commit().await?;
+        Ok(seq)
+    }
+
+    /// Deletes a base with its rows and comments; all of it or nothing.
+    pub async fn delete_base(&self, change: &LoggedChange) -> Result<i64, Error> {
+        let id = change.base.to_string();
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for statement in [
+            "DELETE FROM rows WHERE table_key IN (SELECT key FROM tables WHERE base = $1)",
+            "DELETE FROM tables WHERE base = $1",
+            "DELETE FROM comments WHERE base = $1",
+            "DELETE FROM bases WHERE id = $1",
+        ] {
+            sqlx::query(statement).bind(&id).execute(&mut *tx).await?;
+        }
+        let seq = log_change(&mut tx, change).await?;
+        tx.commit().await?;
+        Ok(seq)
+    }
+}
+
+async fn write_row(
+    tx: &mut Tx,
+    base: BaseId,
+    table: TableId,
+    position: i64,
+    state: &RowState,
+) -> Result<(), Error> {
+    match state {
+        RowState::Held { id, created, cells } => {
+            sqlx::query(
+                "INSERT INTO rows (table_key, position, id, created_at, cells)
+                 SELECT key, $3, $4, $5, $6 FROM tables WHERE base = $1 AND id = $2
+                 ON CONFLICT (table_key, position) DO UPDATE SET cells = excluded.cells",
+            )
+            .bind(base.to_string())
+            .bind(table.to_string())
+            .bind(position)
+            .bind(id)
+            .bind(created)
+            .bind(cells)
+            .execute(&mut **tx)
+            .await?;
+        }
+        RowState::Gone => {
+            sqlx::query(
+                "DELETE FROM rows WHERE position = $3
+                 AND table_key = (SELECT key FROM tables WHERE base = $1 AND id = $2)",
+            )
+            .bind(base.to_string())
+            .bind(table.to_string())
+            .bind(position)
+            .execute(&mut **tx)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
+    let kind = serde_json::to_value(change.kind).ok();
+    let (seq,): (i64,) = sqlx::query_as(
+        "INSERT INTO changes (base, at, by, kind, tables) VALUES ($1, $2, $3, $4, $5) RETURNING seq",
+    )
+    .bind(change.base.to_string())
+    .bind(change.at)
+    .bind(&change.by)
+    .bind(kind.as_ref().and_then(Value::as_str).unwrap_or_default())
+    .bind(serde_json::to_string(&change.tables).unwrap_or_default())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(seq)
+}
+
+async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Error> {
+    for part in entries.chunks(ROWS_PER_STATEMENT) {
+        let mut insert: QueryBuilder<Sqlite> = QueryBuilder::new(
+            "INSERT INTO audit (at, principal, face, action, target, outcome, duration_us) ",
+        );
+        insert.push_values(part, |mut row, entry| {
+            row.push_bind(entry.at)
+                .push_bind(&entry.principal)
+                .push_bind(entry.face)
+                .push_bind(&entry.action)
+                .push_bind(&entry.target)
+                .push_bind(&entry.outcome)
+                .push_bind(entry.duration_us);
+        });
+        insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! The one writer: takes what is waiting, commits it together, then publishes.
+//!
+//! A commit is answered only after the database has it on disk; a failed batch changes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use tablewright_core::model::BaseId;
+use tablewright_core::{Code, Fault};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Shared;
+use crate::base::Snapshot;
+use crate::base::changes::ChangeKind;
+use crate::local::{Applied, Draft, Outcome, Write};
+use crate::store::write::{AuditEntry, Batch, LoggedChange, RowState, stored_cells};
+
+/// Commits that may wait; more callers wait to be let in.
+pub(crate) const QUEUE: usize = 1024;
+/// Commits written in one transaction.
+const BATCH: usize = 256;
+
+type Reply<T> = oneshot::Sender<Result<T, Fault>>;
+/// Told how many rows are written so far.
+pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
+
+/// Something to write.
+pub(crate) enum Job {
+    /// Records of a base.
+    Commit { base: BaseId, write: Write, by: String, audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>, reply: Reply<Outcome> },
+    /// Lines for the audit log that wait for nobody.
+    Audit(AuditEntry),
+    /// A whole new base.
+    Import { snapshot: Snapshot, comments: Vec<(String, Value)>, by: String, progress: Progress, reply: Reply<i64> },
+    /// A base to delete.
+    Delete { base: BaseId, by: String, reply: Reply<i64> },
+    /// Answers when everything before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Runs until every sender is gone and everything taken is written.
+pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    while jobs.recv_many(&mut waiting, BATCH).await > 0 {
+        let mut group = Group::default();
+        for job in waiting.drain(..) {
+            match job {
+                Job::Commit { base, write, by, audit, reply } => {
+                    group.add(&shared, base, &write, by, audit, reply).await;
+                }
+                Job::Audit(entry) => group.batch.audit.push(entry),
+                Job::Import { snapshot, comments, by, progress, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let _ = reply.send(import(&shared, snapshot, &comments, by, progress).await);
+                }
+                Job::Delete { base, by, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let _ = reply.send(delete(&shared, base, by).await);
+                }
+                Job::Flush(reply) => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let _ = reply.send(());
+                }
+            }
+        }
+        group.commit(&shared).await;
+    }
+}
+
+/// Commits that share one transaction.
+#[derive(Default)]
+struct Group {
+    drafts: FxHashMap<BaseId, Draft>,
+    batch: Batch,
+    replies: Vec<(Reply<Outcome>, Vec<Result<tablewright_core::model::RecordId, Fault>>, bool)>,
+}
+
+impl Group {
+    async fn add(
+        &mut self,
+        shared: &Shared,
+        base: BaseId,
+        write: &Write,
+        by: String,
+        audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>,
+        reply: Reply<Outcome>,
+    ) {
+        let result = match self.apply(shared, base, write, &by).await {
+            Ok(applied) => applied,
+            Err(fault) => {
+                self.batch.audit.push(audit(fault.code.as_str()));
+                let _ = reply.send(Err(fault));
+                return;
+            }
+        };
+        self.batch.audit.push(audit("ok"));
+        let changed = !result.changes.is_empty();
+        if changed {
+            self.batch.changes.push(LoggedChange {
+                base,
+                at: shared.clock.now_ms(),
+                by,
+                kind: ChangeKind::Records,
+                tables: result.changes,
+            });
+        }
+        self.replies.push((reply, result.records, changed));
+    }
+
+    async fn apply(&mut self, shared: &Shared, base: BaseId, write: &Write, by: &str) -> Result<Applied, Fault> {
+        if !self.drafts.contains_key(&base) {
+            let snapshot = shared.snapshot(base).await?;
+            self.drafts.insert(base, Draft::of(&snapshot));
+        }
+        let Some(draft) = self.drafts.get_mut(&base) else {
+            return Err(Fault::new(Code::Internal, "the draft of the base is gone"));
+        };
+        draft.apply(write, shared.clock.now_ms(), by)
+    }
+
+    /// Writes the group and publishes it, or tells every caller that nothing was kept.
+    async fn commit(mut self, shared: &Shared) {
+        for (base, draft) in &mut self.drafts {
+            collect(*base, draft, &mut self.batch);
+        }
+        let empty = self.batch.changes.is_empty() && self.batch.audit.is_empty() && self.batch.schemas.is_empty();
+        let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
+        match written {
+            Ok(numbers) => {
+                for (base, draft) in self.drafts {
+                    if !draft.touched.is_empty() || draft.schema_changed {
+                        shared.publish(base, draft.snapshot);
+                    }
+                }
+                if let Some(last) = numbers.last() {
+                    shared.last_change.send_replace(*last);
+                }
+                let mut numbers = numbers.into_iter();
+                for (reply, records, changed) in self.replies {
+                    let change = if changed { numbers.next() } else { None };
+                    let _ = reply.send(Ok(Outcome { records, change }));
+                }
+            }
+            Err(error) => {
+                let fault = Fault::from(error);
+                if self.replies.is_empty() {
+                    let lost = self.batch.audit.len() as u64;
+                    shared.lost_audit.fetch_add(lost, Ordering::Relaxed);
+                    tracing::error!(%fault, lost, "audit lines were not written");
+                }
+                for (reply, ..) in self.replies {
+                    let _ = reply.send(Err(fault.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Turns what a draft touched into rows for the database, and makes the draft ready to publish.
+fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
+    if draft.schema_changed {
+        batch.schemas.push((*draft.snapshot.schema).clone());
+    }
+    let schema = draft.snapshot.schema.clone();
+    for (id, positions) in &draft.touched {
+        let (Some(table), Some(data)) = (schema.table_by_id(*id), draft.snapshot.tables.get_mut(id)) else {
+            continue;
+        };
+        let data = Arc::make_mut(data);
+        for position in positions {
+            let slot = data.slot_after(position - 1);
+            let row = data.slots_from(slot).next().map(|slot| (slot, *data.row(slot)));
+            let state = match row.filter(|(_, row)| row.position == *position) {
+                Some((slot, row)) => RowState::Held {
+                    id: row.id.to_string(),
+                    created: row.created,
+                    cells: stored_cells(table, data, slot),
+                },
+                None => RowState::Gone,
+            };
+            batch.rows.push((base, *id, *position, state));
+        }
+        batch.counters.push((base, *id, data.next_position, data.next_auto));
+        data.version += 1;
+        data.compact(table);
+    }
+    draft.snapshot.version += 1;
+}
+
+async fn import(
+    shared: &Shared,
+    snapshot: Snapshot,
+    comments: &[(String, Value)],
+    by: String,
+    progress: Progress,
+) -> Result<i64, Fault> {
+    let base = snapshot.schema.id;
+    if shared.bases().iter().any(|(id, _)| *id == base) {
+        return Err(Fault::new(
+            Code::Conflict,
+            format!("base {base} is here already; delete it first with `tablewright base delete {base}`."),
+        ));
+    }
+    let change =
+        LoggedChange { base, at: shared.clock.now_ms(), by, kind: ChangeKind::Imported, tables: Vec::new() };
+    let seq = shared.store.add_base(&snapshot, comments, &change, &*progress).await.map_err(Fault::from)?;
+    shared.list(base, Some(snapshot.schema.name.clone()));
+    shared.publish(base, snapshot);
+    shared.last_change.send_replace(seq);
+    Ok(seq)
+}
+
+async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault> {
+    let change =
+        LoggedChange { base, at: shared.clock.now_ms(), by, kind: ChangeKind::BaseDeleted, tables: Vec::new() };
+    let seq = shared.store.delete_base(&change).await.map_err(Fault::from)?;
+    shared.list(base, None);
+    shared.last_change.send_replace(seq);
+    Ok(seq)
+}
