@@ -1,1 +1,13 @@
-//! stub
+//! The one way to a base: who asks, what they may see and do, and what is written down about it.
+
+pub mod access;
+pub mod call;
+pub mod plan;
+pub mod tokens;
+pub mod view;
+
+pub use access::{Caller, Rights};
+pub use call::{Call, Door};
+pub use plan::Plan;
+pub use tokens::Tokens;
+pub use view::{BaseView, TableView};

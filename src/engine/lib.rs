@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) last_change: watch::Sender<i64>,
-    pub(crate) lost_audit: AtomicU64,
+    pub(crate) audit: writer::AuditBuffer,
     options: Options,
     listed: RwLock<Arc<Vec<(BaseId, String)>>>,
     held: RwLock<FxHashMap<BaseId, Held>>,
@@ -136,7 +136,7 @@ impl Engine {
             store,
             clock,
             last_change: watch::Sender::new(last),
-            lost_audit: AtomicU64::new(0),
+            audit: writer::AuditBuffer::default(),
             options,
             listed: RwLock::new(Arc::new(listed)),
             held: RwLock::default(),
@@ -189,10 +189,7 @@ impl Engine {
 
     /// Writes an audit line without waiting for it.
     pub fn audit(&self, entry: AuditEntry) {
-        if self.jobs.try_send(Job::Audit(entry)).is_err() {
-            self.shared.lost_audit.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("an audit line was dropped: the writer is overloaded");
-        }
+        self.shared.audit.push(entry);
     }
 
     /// Takes in a base read from a file. `progress` is told the rows written so far.

@@ -2,14 +2,15 @@
 //!
 //! A commit is answered only after the database has it on disk; a failed batch changes nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tablewright_core::model::BaseId;
 use tablewright_core::{Code, Fault};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Shared;
 use crate::base::Snapshot;
@@ -30,8 +31,6 @@ pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
 pub(crate) enum Job {
     /// Records of a base.
     Commit { base: BaseId, write: Write, by: String, audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>, reply: Reply<Outcome> },
-    /// Lines for the audit log that wait for nobody.
-    Audit(AuditEntry),
     /// A whole new base.
     Import { snapshot: Snapshot, comments: Vec<(String, Value)>, by: String, progress: Progress, reply: Reply<i64> },
     /// A base to delete.
@@ -40,17 +39,66 @@ pub(crate) enum Job {
     Flush(oneshot::Sender<()>),
 }
 
+/// Audit lines of reads that may wait for the writer; more are counted and dropped.
+const AUDIT_BUFFER: usize = 200_000;
+/// How long audit lines of reads are gathered before they are written.
+const AUDIT_DELAY: Duration = Duration::from_millis(100);
+
+/// Audit lines that wait for nobody: written with the next commit, or after a short while.
+#[derive(Default)]
+pub(crate) struct AuditBuffer {
+    lines: Mutex<Vec<AuditEntry>>,
+    added: Notify,
+    lost: AtomicU64,
+}
+
+impl AuditBuffer {
+    pub(crate) fn push(&self, entry: AuditEntry) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= AUDIT_BUFFER {
+            self.lose(1);
+            return;
+        }
+        lines.push(entry);
+        if lines.len() == 1 {
+            self.added.notify_one();
+        }
+    }
+
+    fn take(&self) -> Vec<AuditEntry> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lose(&self, lines: u64) {
+        let lost = self.lost.fetch_add(lines, Ordering::Relaxed) + lines;
+        tracing::error!(lost, "audit lines were not written");
+    }
+}
+
+/// Waits for jobs, or until gathered audit lines are due. False when every sender is gone.
+async fn wait(shared: &Shared, jobs: &mut mpsc::Receiver<Job>, waiting: &mut Vec<Job>) -> bool {
+    tokio::select! {
+        biased;
+        taken = jobs.recv_many(waiting, BATCH) => return taken > 0,
+        () = shared.audit.added.notified() => {}
+    }
+    tokio::select! {
+        taken = jobs.recv_many(waiting, BATCH) => taken > 0,
+        () = tokio::time::sleep(AUDIT_DELAY) => true,
+    }
+}
+
 /// Runs until every sender is gone and everything taken is written.
 pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting = Vec::with_capacity(BATCH);
-    while jobs.recv_many(&mut waiting, BATCH).await > 0 {
+    while wait(&shared, &mut jobs, &mut waiting).await {
         let mut group = Group::default();
+        group.batch.audit = shared.audit.take();
         for job in waiting.drain(..) {
             match job {
                 Job::Commit { base, write, by, audit, reply } => {
                     group.add(&shared, base, &write, by, audit, reply).await;
                 }
-                Job::Audit(entry) => group.batch.audit.push(entry),
                 Job::Import { snapshot, comments, by, progress, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
                     let _ = reply.send(import(&shared, snapshot, &comments, by, progress).await);
@@ -145,11 +193,7 @@ impl Group {
             }
             Err(error) => {
                 let fault = Fault::from(error);
-                if self.replies.is_empty() {
-                    let lost = self.batch.audit.len() as u64;
-                    shared.lost_audit.fetch_add(lost, Ordering::Relaxed);
-                    tracing::error!(%fault, lost, "audit lines were not written");
-                }
+                shared.audit.lose(self.batch.audit.len() as u64);
                 for (reply, ..) in self.replies {
                     let _ = reply.send(Err(fault.clone()));
                 }

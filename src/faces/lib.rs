@@ -1,1 +1,4 @@
-//! stub
+//! What the outside sees: MCP over pipes and HTTP.
+
+pub mod http;
+pub mod mcp;

@@ -1,1 +1,28 @@
-//! stub
+//! The tools: each one verb, from typed arguments to a typed answer.
+
+mod cursor;
+pub mod records;
+mod rows;
+pub mod schema;
+pub mod write;
+
+use tablewright_toolkit::catalogue::{Catalogue, Error};
+use tablewright_toolkit::registry::Registry;
+
+/// Every tool with its wording.
+pub fn registry() -> Result<Registry, Error> {
+    let catalogue = Catalogue::parse(&[
+        ("schema.toml", include_str!("../../tools/schema.toml")),
+        ("records.toml", include_str!("../../tools/records.toml")),
+    ])?;
+    Registry::builder()
+        .with::<schema::ListBases>()
+        .with::<schema::DescribeBase>()
+        .with::<records::ListRecords>()
+        .with::<records::GetRecords>()
+        .with::<records::SearchRecords>()
+        .with::<write::CreateRecords>()
+        .with::<write::UpdateRecords>()
+        .with::<write::DeleteRecords>()
+        .build(catalogue)
+}

@@ -1,0 +1,131 @@
+//! One call: everything it asks goes through here, and one audit line comes out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tablewright_core::model::schema::find_base;
+use tablewright_core::model::{BaseId, TableId};
+use tablewright_core::{Code, Fault};
+use tablewright_engine::local::{Action, Outcome};
+use tablewright_engine::{AuditEntry, Engine};
+
+use crate::access::Caller;
+use crate::plan::Plan;
+use crate::view::{BaseView, TableView};
+
+/// The door of a data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    engine: Engine,
+}
+
+impl Door {
+    /// The door to everything `engine` holds.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Opens a call named `action` (a tool or command) by `caller`.
+    pub fn call(&self, caller: Caller, action: &str) -> Call {
+        Call {
+            engine: self.engine.clone(),
+            caller,
+            action: action.to_owned(),
+            started: Instant::now(),
+            base: None,
+            table: None,
+            audited: false,
+        }
+    }
+}
+
+/// A call in progress. Dropped without [`Call::finish`], it is written down as cancelled.
+pub struct Call {
+    engine: Engine,
+    caller: Caller,
+    action: String,
+    started: Instant,
+    base: Option<BaseId>,
+    table: Option<TableId>,
+    audited: bool,
+}
+
+impl Call {
+    /// Who is calling.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The bases the caller may see, by name.
+    pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
+        self.engine.bases()
+    }
+
+    /// The base named `wanted`: id, name or URL.
+    pub async fn base(&mut self, wanted: &str) -> Result<BaseView, Fault> {
+        let bases = self.bases();
+        let (id, _) = find_base(&bases, wanted)?;
+        self.base = Some(*id);
+        self.engine.snapshot(*id).await.map(BaseView::new)
+    }
+
+    /// A table of a base, each by id, name or URL.
+    pub async fn table(&mut self, base: &str, table: &str) -> Result<TableView, Fault> {
+        let view = self.base(base).await?.table(table)?;
+        self.table = Some(view.schema().id);
+        Ok(view)
+    }
+
+    /// Plans a write to the table of `view`.
+    pub fn plan(&self, view: &TableView, action: Action, typecast: bool) -> Result<Plan, Fault> {
+        Plan::new(view, action, typecast, self.caller.rights)
+    }
+
+    /// Carries out a plan; what it did is on disk, with its audit line, when this answers.
+    pub async fn apply(&mut self, plan: Plan) -> Result<Outcome, Fault> {
+        self.audited = true;
+        let entry = self.entry("");
+        let started = self.started;
+        let audit = move |outcome: &str| AuditEntry {
+            outcome: outcome.to_owned(),
+            duration_us: started.elapsed().as_micros() as i64,
+            ..entry
+        };
+        self.engine.commit(plan.base, plan.write, self.caller.principal.to_string(), audit).await
+    }
+
+    /// Writes the audit line: `ok`, or the code of the fault.
+    pub fn finish(mut self, fault: Option<Code>) {
+        self.note(fault.map_or("ok", Code::as_str));
+    }
+
+    fn note(&mut self, outcome: &str) {
+        if !self.audited {
+            self.audited = true;
+            self.engine.audit(self.entry(outcome));
+        }
+    }
+
+    fn entry(&self, outcome: &str) -> AuditEntry {
+        let target = match (self.base, self.table) {
+            (Some(base), Some(table)) => format!("{base}/{table}"),
+            (Some(base), None) => base.to_string(),
+            _ => String::new(),
+        };
+        AuditEntry {
+            at: self.engine.clock().now_ms(),
+            principal: self.caller.principal.to_string(),
+            face: self.caller.face,
+            action: self.action.clone(),
+            target,
+            outcome: outcome.to_owned(),
+            duration_us: self.started.elapsed().as_micros() as i64,
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.note(Code::Cancelled.as_str());
+    }
+}

@@ -1,0 +1,110 @@
+//! Access tokens: made, checked and taken back. Only hashes are kept.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tablewright_core::secret::Secret;
+use tablewright_core::{Code, Fault};
+use tablewright_engine::Engine;
+use tablewright_engine::store::tokens::StoredToken;
+
+use crate::access::{Caller, Rights, SCOPES};
+
+/// What every token starts with, so that scanners for leaked secrets can find it.
+pub const PREFIX: &str = "twk_";
+
+/// The tokens of a data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens {
+    engine: Engine,
+    held: Arc<RwLock<Arc<Vec<StoredToken>>>>,
+}
+
+fn hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Tokens {
+    /// Reads the tokens of this engine's store.
+    pub async fn open(engine: Engine) -> Result<Self, Fault> {
+        let tokens = Self { engine, held: Arc::default() };
+        tokens.refresh().await?;
+        Ok(tokens)
+    }
+
+    async fn refresh(&self) -> Result<(), Fault> {
+        let read = self.engine.store().tokens().await.map_err(Fault::from)?;
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(())
+    }
+
+    /// Makes a token; this is the only time it is shown.
+    pub async fn create(&self, name: &str, scopes: &[String]) -> Result<(StoredToken, Secret), Fault> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 100 {
+            return Err(Fault::new(Code::InvalidArguments, "a token needs a name of 1 to 100 characters (--name)"));
+        }
+        if let Some(unknown) = scopes.iter().find(|s| !SCOPES.contains(&s.as_str())) {
+            return Err(Fault::new(
+                Code::InvalidArguments,
+                format!("there is no scope {unknown:?}; use some of: {}", SCOPES.join(", ")),
+            ));
+        }
+        if self.list().iter().any(|t| t.name == name && t.revoked_at.is_none()) {
+            return Err(Fault::new(
+                Code::Conflict,
+                format!("there is a token named {name:?} already; revoke it first, or choose another name"),
+            ));
+        }
+        let random = |_: u8| tablewright_core::model::RecordId::random().body().to_owned();
+        let secret = Secret::new(format!("{PREFIX}{}", (0..3).map(random).collect::<String>()));
+        let stored = StoredToken {
+            id: format!("tok{}", random(0)),
+            name: name.to_owned(),
+            hash: hash(secret.reveal()),
+            scopes: scopes.to_vec(),
+            created_at: self.engine.clock().now_ms(),
+            revoked_at: None,
+        };
+        self.engine.store().add_token(&stored).await.map_err(Fault::from)?;
+        self.refresh().await?;
+        Ok((stored, secret))
+    }
+
+    /// All tokens, revoked ones too, oldest first.
+    pub fn list(&self) -> Arc<Vec<StoredToken>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes back a token by id or name; it is refused from now on.
+    pub async fn revoke(&self, wanted: &str) -> Result<(), Fault> {
+        let now = self.engine.clock().now_ms();
+        let revoked = self.engine.store().revoke_token(wanted, now).await.map_err(Fault::from)?;
+        self.refresh().await?;
+        if revoked == 0 {
+            return Err(Fault::new(
+                Code::InvalidArguments,
+                format!("there is no token {wanted:?} in force; `tablewright token list` shows them"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who `token` belongs to, with rights of its scopes within `flags`.
+    pub fn check(&self, token: &str, face: &'static str, flags: Rights) -> Option<Caller> {
+        let wanted = hash(token);
+        let held = self.list();
+        let mut found = None;
+        for stored in held.iter().filter(|t| t.revoked_at.is_none()) {
+            if bool::from(stored.hash.as_bytes().ct_eq(wanted.as_bytes())) {
+                found = Some(stored);
+            }
+        }
+        found.map(|stored| Caller {
+            principal: format!("token:{}", stored.name).into(),
+            face,
+            rights: Rights::of_scopes(&stored.scopes).and(flags),
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! What a caller sees of a base: a moment of it, with the fields and rows they may see.
+
+use std::sync::Arc;
+
+use tablewright_core::Fault;
+use tablewright_core::model::{Base, Cell, Field, RecordId, Table, TableId};
+use tablewright_engine::Snapshot;
+use tablewright_engine::base::search::Hit;
+use tablewright_engine::base::{Page, Query, Row, TableData, query, search};
+
+/// A base at one moment, as one caller sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BaseView {
+    snapshot: Arc<Snapshot>,
+}
+
+impl BaseView {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot }
+    }
+
+    /// Names, tables, fields, views.
+    pub fn schema(&self) -> &Base {
+        &self.snapshot.schema
+    }
+
+    /// The table named `wanted`: id, name or URL.
+    pub fn table(&self, wanted: &str) -> Result<TableView, Fault> {
+        let id = self.schema().table(wanted)?.id;
+        self.table_by_id(id)
+    }
+
+    /// The table with this id.
+    pub fn table_by_id(&self, id: TableId) -> Result<TableView, Fault> {
+        let (_, data) = self.snapshot.table(id)?;
+        let at = self.schema().tables.iter().position(|t| t.id == id).unwrap_or_default();
+        Ok(TableView { base: self.clone(), at, data: data.clone() })
+    }
+
+    /// All tables, in order.
+    pub fn tables(&self) -> impl Iterator<Item = TableView> {
+        self.schema().tables.iter().filter_map(|t| self.table_by_id(t.id).ok())
+    }
+}
+
+/// A table at one moment, as one caller sees it.
+#[derive(Clone, Debug)]
+pub struct TableView {
+    base: BaseView,
+    at: usize,
+    data: Arc<TableData>,
+}
+
+impl TableView {
+    /// The base it belongs to.
+    pub fn base(&self) -> &BaseView {
+        &self.base
+    }
+
+    /// Its fields and views.
+    pub fn schema(&self) -> &Table {
+        &self.base.schema().tables[self.at]
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// True when it has no records.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Counts the commits that touched this table, since it was read into memory.
+    pub fn version(&self) -> u64 {
+        self.data.version
+    }
+
+    /// The rows a query asks for.
+    pub fn page(&self, query: &Query) -> Page {
+        query::run(&self.base.snapshot, self.schema(), &self.data, query)
+    }
+
+    /// Rows that hold all of the words of a search, best first.
+    pub fn search(&self, terms: &[String]) -> Vec<Hit> {
+        let fields: Vec<usize> = (0..self.schema().fields.len()).collect();
+        search::run(&self.base.snapshot, self.schema(), &self.data, &fields, terms)
+    }
+
+    /// The slot of a record.
+    pub fn slot(&self, id: &RecordId) -> Option<usize> {
+        self.data.slot(id)
+    }
+
+    /// A row's id and times.
+    pub fn row(&self, slot: usize) -> &Row {
+        self.data.row(slot)
+    }
+
+    /// One cell, by slot and place among the fields.
+    pub fn cell(&self, slot: usize, field: usize) -> Cell {
+        self.data.cell(slot, field)
+    }
+
+    /// Appends what a person would read in a cell.
+    pub fn push_text(&self, out: &mut String, field: &Field, cell: &Cell) {
+        self.base.snapshot.push_text(out, field, cell);
+    }
+}

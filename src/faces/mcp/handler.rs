@@ -1,0 +1,139 @@
+//! One client's conversation.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts as HttpParts;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, ErrorData,
+    Icon, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServerHandler};
+use tablewright_door::Caller;
+use tablewright_toolkit::Reply;
+use tokio::sync::Semaphore;
+
+use super::Parts;
+
+/// What a client is told about the server as a whole; at most 2,000 characters.
+pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
+
+/// How long a client may keep lists, in milliseconds. They change only with a restart.
+const TTL_MS: u64 = 300_000;
+/// Calls of one conversation that run at once; more wait their turn.
+const CONCURRENT_CALLS: usize = 64;
+/// A small table, drawn.
+const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAxNiAxNiI+PHBhdGggZD0iTTIgM2gxMnYxMEgyeiIgZmlsbD0iI2ZmZiIgc3Ryb2tlPSIjMjQ1IiBzdHJva2Utd2lkdGg9IjEuNSIvPjxwYXRoIGQ9Ik0yIDZoMTJNMiA5LjVoMTJNNiAzdjEwIiBzdHJva2U9IiMyNDUiLz48L3N2Zz4=";
+
+/// Who the calls of a conversation come from.
+#[derive(Clone)]
+enum Who {
+    /// The same for all of them.
+    Known(Caller),
+    /// Each HTTP request brings its own.
+    EachRequest,
+}
+
+/// Answers one client.
+#[derive(Clone)]
+pub struct Handler {
+    parts: Arc<Parts>,
+    who: Who,
+    running: Arc<Semaphore>,
+}
+
+impl Handler {
+    /// For a client that is `caller` throughout.
+    pub fn for_caller(parts: Arc<Parts>, caller: Caller) -> Self {
+        Self { parts, who: Who::Known(caller), running: Arc::new(Semaphore::new(CONCURRENT_CALLS)) }
+    }
+
+    /// For HTTP, where the entry has put a [`Caller`] into each request.
+    pub fn for_requests(parts: Arc<Parts>) -> Self {
+        Self { parts, who: Who::EachRequest, running: Arc::new(Semaphore::new(CONCURRENT_CALLS)) }
+    }
+
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+        match &self.who {
+            Who::Known(caller) => Ok(caller.clone()),
+            Who::EachRequest => context
+                .extensions
+                .get::<HttpParts>()
+                .and_then(|parts| parts.extensions.get::<Caller>())
+                .cloned()
+                .ok_or_else(|| ErrorData::internal_error("the request has no caller", None)),
+        }
+    }
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        let about = Implementation::new("tablewright", env!("CARGO_PKG_VERSION"))
+            .with_title("Tablewright")
+            .with_description("Airtable bases, local and fast, for AI agents")
+            .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".into()])]);
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(about)
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info())
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        if request.and_then(|r| r.cursor).is_some() {
+            return Err(ErrorData::invalid_params("the list has one page: leave cursor out", None));
+        }
+        let caller = self.caller(&context)?;
+        Ok(ListToolsResult::with_all_items(self.parts.tools(caller.rights).to_vec())
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let caller = self.caller(&context)?;
+        let entry = self.parts.surface(caller.rights).and_then(|surface| surface.get(&request.name)).cloned();
+        let Some(entry) = entry else {
+            let shown: String = request.name.chars().take(80).collect();
+            let known: Vec<&str> = self.parts.tools(caller.rights).iter().map(|t| &*t.name).collect();
+            return Err(ErrorData::invalid_params(
+                format!("there is no tool {shown:?} here. Tools: {}", known.join(", ")),
+                None,
+            ));
+        };
+        let Ok(_turn) = self.running.acquire().await else {
+            return Err(ErrorData::internal_error("the server is stopping", None));
+        };
+        let given = request.arguments.unwrap_or_default();
+        let reply = entry.call(&self.parts.door, caller, self.parts.limits, given, &context.ct).await;
+        Ok(wire_result(reply).into())
+    }
+}
+
+fn wire_result(reply: Reply) -> CallToolResult {
+    let content = vec![ContentBlock::text(reply.text)];
+    let mut result =
+        if reply.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    result.structured_content = reply.structured;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn instructions_fit_every_client() {
+        assert!(super::INSTRUCTIONS.chars().count() <= 2_000);
+    }
+}

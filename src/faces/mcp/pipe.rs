@@ -1,0 +1,31 @@
+//! A conversation over pipes or sockets.
+
+use std::sync::Arc;
+
+use rmcp::ServiceExt;
+use rmcp::service::{QuitReason, ServerInitializeError};
+use tablewright_door::Caller;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::Parts;
+use super::handler::Handler;
+use super::wire::Lines;
+
+/// Serves one client until it goes away or `stop` is cancelled.
+pub async fn serve<R, W>(parts: Arc<Parts>, caller: Caller, reader: R, writer: W, stop: CancellationToken)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let handler = Handler::for_caller(parts, caller);
+    match handler.serve_with_ct(Lines::new(reader, writer), stop).await {
+        Ok(running) => match running.waiting().await {
+            Ok(QuitReason::Closed | QuitReason::Cancelled) => {}
+            Ok(other) => tracing::debug!(?other, "a conversation ended"),
+            Err(error) => tracing::error!(%error, "a conversation broke off"),
+        },
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {}
+        Err(error) => tracing::debug!(%error, "a client did not begin a conversation"),
+    }
+}

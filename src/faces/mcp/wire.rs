@@ -1,0 +1,181 @@
+//! JSON-RPC over a stream of lines, with an answer to every line that cannot be read.
+
+use std::io;
+use std::sync::Arc;
+
+use rmcp::RoleServer;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
+use rmcp::transport::Transport;
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::Mutex;
+
+/// Longest line a client may send, in bytes; the same as the longest HTTP body.
+pub const MAX_LINE: usize = 4 * 1024 * 1024;
+
+/// One client on a stream of lines.
+pub struct Lines<R, W> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+    /// True while the rest of a line that was too long goes by.
+    skipping: bool,
+    /// True once a request has chosen the era; notifications before it mean nothing.
+    begun: bool,
+    writer: Arc<Mutex<W>>,
+}
+
+impl<R: AsyncRead + Unpin, W> Lines<R, W> {
+    /// Reads requests from `reader` and writes answers to `writer`.
+    pub fn new(reader: R, writer: W) -> Self {
+        Self {
+            reader: BufReader::with_capacity(64 * 1024, reader),
+            line: Vec::new(),
+            skipping: false,
+            begun: false,
+            writer: Arc::new(Mutex::new(writer)),
+        }
+    }
+
+    /// Reads the next line into `self.line`; `Ok(None)` at the end, `Ok(Some(false))` for a line
+    /// that was too long. Safe to cancel: what was read so far stays.
+    async fn next_line(&mut self) -> io::Result<Option<bool>> {
+        loop {
+            let available = self.reader.fill_buf().await?;
+            if available.is_empty() {
+                return Ok(None);
+            }
+            let end = memchr::memchr(b'\n', available);
+            let part = &available[..end.unwrap_or(available.len())];
+            let too_long = !self.skipping && self.line.len() + part.len() > MAX_LINE;
+            if !self.skipping && !too_long {
+                self.line.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.reader.consume(used);
+            match (end.is_some(), too_long) {
+                (true, true) => {
+                    self.line.clear();
+                    return Ok(Some(false));
+                }
+                (true, false) if self.skipping => self.skipping = false,
+                (true, false) => return Ok(Some(true)),
+                (false, true) => {
+                    self.line = Vec::new();
+                    self.skipping = true;
+                    return Ok(Some(false));
+                }
+                (false, false) => {}
+            }
+        }
+    }
+}
+
+async fn send<W: AsyncWrite + Unpin>(writer: &Mutex<W>, message: &ServerJsonRpcMessage) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(message)?;
+    bytes.push(b'\n');
+    let mut writer = writer.lock().await;
+    writer.write_all(&bytes).await?;
+    writer.flush().await
+}
+
+/// The id of a message that is JSON but no valid request.
+fn id_of(line: &[u8]) -> Option<RequestId> {
+    #[derive(Deserialize)]
+    struct Peek {
+        id: Option<RequestId>,
+    }
+    serde_json::from_slice::<Peek>(line).ok().and_then(|peek| peek.id)
+}
+
+/// What to say about a line that is no message; nothing for a notification.
+fn complaint(line: &[u8], error: &serde_json::Error) -> Option<ServerJsonRpcMessage> {
+    let why = error.to_string();
+    if error.is_syntax() || error.is_eof() || std::str::from_utf8(line).is_err() {
+        let data = ErrorData::new(ErrorCode::PARSE_ERROR, format!("this line is not JSON: {why}"), None);
+        return Some(ServerJsonRpcMessage::error(data, None));
+    }
+    let id = id_of(line);
+    let is_notification = id.is_none() && memchr::memmem::find(line, b"\"method\"").is_some();
+    (!is_notification).then(|| {
+        ServerJsonRpcMessage::error(
+            ErrorData::invalid_request(format!("this is no JSON-RPC message: {why}"), None),
+            id,
+        )
+    })
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        item: ServerJsonRpcMessage,
+    ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
+        let writer = self.writer.clone();
+        async move { send(&writer, &item).await }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            let complaint = match self.next_line().await {
+                Ok(Some(true)) => {
+                    let line = std::mem::take(&mut self.line);
+                    let text = line.trim_ascii();
+                    if text.is_empty() {
+                        continue;
+                    }
+                    match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
+                        Ok(message) => {
+                            if self.passes(&message) {
+                                return Some(message);
+                            }
+                            continue;
+                        }
+                        Err(error) => complaint(text, &error),
+                    }
+                }
+                Ok(Some(false)) => Some(ServerJsonRpcMessage::error(
+                    ErrorData::invalid_request(
+                        format!("a message may have at most {MAX_LINE} bytes; send fewer records per call"),
+                        None,
+                    ),
+                    None,
+                )),
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::debug!(%error, "a client's stream ended");
+                    return None;
+                }
+            };
+            if let Some(complaint) = complaint
+                && send(&self.writer, &complaint).await.is_err()
+            {
+                return None;
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), io::Error> {
+        self.writer.lock().await.shutdown().await
+    }
+}
+
+impl<R, W> Lines<R, W> {
+    fn passes(&mut self, message: &ClientJsonRpcMessage) -> bool {
+        match message {
+            ClientJsonRpcMessage::Request(request) => {
+                let probing = matches!(
+                    request.request,
+                    ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_)
+                );
+                self.begun |= !probing;
+                true
+            }
+            _ => self.begun,
+        }
+    }
+}

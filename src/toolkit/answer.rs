@@ -1,0 +1,70 @@
+//! What tools answer, bounded, in the two shapes clients read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Bounds of an answer.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Rows of a page when the caller names no limit (1 to 1,000).
+    pub rows: usize,
+    /// Characters of an answer's rows (1,000 to 200,000); a page ends at the row before.
+    pub characters: usize,
+    /// Characters of one cell in a text answer (20 to 10,000); longer ones are cut with a mark.
+    pub cell_characters: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 100, characters: 20_000, cell_characters: 200 }
+    }
+}
+
+/// The most rows a caller can ask for in one page.
+pub const MAX_ROWS: usize = 1_000;
+
+impl Limits {
+    /// The limits with every value brought into its range.
+    pub fn clamped(self) -> Self {
+        Self {
+            rows: self.rows.clamp(1, MAX_ROWS),
+            characters: self.characters.clamp(1_000, 200_000),
+            cell_characters: self.cell_characters.clamp(20, 10_000),
+        }
+    }
+}
+
+/// What a tool gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Rows as text alone.
+    Text(String),
+    /// A typed result; its JSON is the text as well.
+    Structured(Value),
+    /// A typed result of a write in which every record failed.
+    Failed(Value),
+}
+
+/// An answer as a face sends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The text block.
+    pub text: String,
+    /// The structured content.
+    pub structured: Option<Value>,
+    /// True when the caller must change something.
+    pub is_error: bool,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Text(text) => Self { text, structured: None, is_error: false },
+            Answer::Structured(value) => {
+                Self { text: value.to_string(), structured: Some(value), is_error: false }
+            }
+            Answer::Failed(value) => Self { text: value.to_string(), structured: Some(value), is_error: true },
+        }
+    }
+}

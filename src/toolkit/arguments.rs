@@ -1,0 +1,176 @@
+//! Arguments: schemas small enough for a context window, and errors that say what to send.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tablewright_core::suggest::{did_you_mean, nearest};
+use tablewright_core::{Code, Fault};
+
+/// The JSON Schema of a type as tools show it: no titles, no nulls, nothing said twice.
+pub fn schema_of<T: JsonSchema>() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with(|s| {
+        s.inline_subschemas = true;
+        s.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    tidy(&mut schema);
+    match schema {
+        Value::Object(mut map) => {
+            map.remove("description");
+            map
+        }
+        _ => Map::new(),
+    }
+}
+
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for key in ["title", "format", "$schema"] {
+                if map.get(key).is_some_and(Value::is_string) {
+                    map.remove(key);
+                }
+            }
+            if map.get("default").is_some_and(Value::is_null) {
+                map.remove("default");
+            }
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(variants)) = map.get_mut("anyOf") {
+                variants.retain(|v| v.get("type").and_then(Value::as_str) != Some("null"));
+                if let [Value::Object(only)] = variants.as_slice() {
+                    let only = only.clone();
+                    map.remove("anyOf");
+                    for (key, value) in only {
+                        map.entry(key).or_insert(value);
+                    }
+                }
+            }
+            if let Some(Value::Array(values)) = map.get_mut("enum") {
+                values.retain(|v| !v.is_null());
+            }
+            for key in ["minimum", "maximum"] {
+                if let Some(number) = map.get(key).and_then(Value::as_f64)
+                    && number.fract() == 0.0
+                {
+                    map.insert(key.into(), Value::from(number as i64));
+                }
+            }
+            if map.get("minimum").and_then(Value::as_i64) == Some(0) {
+                map.remove("minimum");
+            }
+            map.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+fn properties(schema: &Map<String, Value>) -> Vec<&str> {
+    schema.get("properties").and_then(Value::as_object).map_or(Vec::new(), |p| p.keys().map(String::as_str).collect())
+}
+
+/// Reads a tool's arguments. A `null` argument counts as left out.
+pub fn decode<T: DeserializeOwned>(schema: &Map<String, Value>, mut given: Map<String, Value>) -> Result<T, Fault> {
+    given.retain(|_, value| !value.is_null());
+    let known = properties(schema);
+    if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
+        let near = nearest(unknown, known.iter().copied());
+        let shown: String = unknown.chars().take(60).collect();
+        return Err(Fault::new(
+            Code::InvalidArguments,
+            format!(
+                "there is no argument {shown:?}.{} Arguments: {}.",
+                did_you_mean(&near),
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
+        ));
+    }
+    let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let missing: Vec<&str> =
+        required.iter().filter_map(Value::as_str).filter(|key| !given.contains_key(*key)).collect();
+    if !missing.is_empty() {
+        return Err(Fault::new(
+            Code::InvalidArguments,
+            format!("missing: {}. {}", missing.join(", "), explain(schema, &missing)),
+        ));
+    }
+    serde_path_to_error::deserialize(Value::Object(given)).map_err(|error| {
+        let path = error.path().to_string();
+        let top = path.split(['.', '[']).next().unwrap_or_default();
+        let problem: String = error.inner().to_string().chars().take(300).collect();
+        Fault::new(
+            Code::InvalidArguments,
+            format!("argument {path}: {problem}. {}", explain(schema, &[top])),
+        )
+    })
+}
+
+/// What the named arguments are, as their schema says.
+fn explain(schema: &Map<String, Value>, names: &[&str]) -> String {
+    let said: Vec<String> = names
+        .iter()
+        .filter_map(|name| {
+            let property = schema.get("properties")?.get(*name)?;
+            let kind = property.get("type").and_then(Value::as_str).unwrap_or("value");
+            let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
+            Some(format!("{name} ({kind}): {about}"))
+        })
+        .collect();
+    said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Args {
+        /// A table.
+        table: String,
+        /// Rows.
+        #[schemars(range(min = 1, max = 1000))]
+        limit: Option<u32>,
+    }
+
+    fn decode_json(value: Value) -> Result<Args, Fault> {
+        decode(&schema_of::<Args>(), value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn schemas_are_small() {
+        assert_eq!(
+            Value::Object(schema_of::<Args>()),
+            json!({
+                "type": "object",
+                "properties": {
+                    "table": {"type": "string", "description": "A table."},
+                    "limit": {"type": "integer", "description": "Rows.", "minimum": 1, "maximum": 1000}
+                },
+                "additionalProperties": false,
+                "required": ["table"]
+            })
+        );
+    }
+
+    #[test]
+    fn errors_say_what_to_send() {
+        let ok = decode_json(json!({"table": "T", "limit": null})).unwrap();
+        assert_eq!((ok.table.as_str(), ok.limit), ("T", None));
+        let unknown = decode_json(json!({"tabel": "T"})).unwrap_err().message;
+        assert!(unknown.contains("Did you mean \"table\""), "{unknown}");
+        let missing = decode_json(json!({})).unwrap_err().message;
+        assert!(missing.contains("missing: table"), "{missing}");
+        let wrong = decode_json(json!({"table": "T", "limit": "ten"})).unwrap_err().message;
+        assert!(wrong.contains("limit") && wrong.contains("Rows."), "{wrong}");
+    }
+}

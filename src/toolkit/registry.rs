@@ -1,0 +1,199 @@
+//! Tools and how one is run.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tablewright_core::{Code, Fault};
+use tablewright_door::access::Need;
+use tablewright_door::{Call, Caller, Door};
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::{Answer, Limits, Reply};
+use crate::arguments::{decode, schema_of};
+use crate::catalogue::{Catalogue, Error, Wording};
+use crate::text::Boundary;
+
+/// What a running tool has at hand.
+pub struct CallContext {
+    /// The call through the door.
+    pub call: Call,
+    /// Bounds of the answer.
+    pub limits: Limits,
+    /// The fence for untrusted text in this answer.
+    pub boundary: Boundary,
+}
+
+/// A tool: typed arguments in, an answer out.
+pub trait Tool: Send + Sync + 'static {
+    /// Its name, the same in `tools/*.toml`.
+    const NAME: &'static str;
+    /// Its arguments; doc comments are what a model reads about them.
+    type Args: DeserializeOwned + JsonSchema + Send;
+
+    /// The schema of its structured result; none for tools that answer with rows.
+    fn output_schema() -> Option<Map<String, Value>> {
+        None
+    }
+
+    /// Runs it.
+    fn run(context: &mut CallContext, args: Self::Args) -> impl Future<Output = Result<Answer, Fault>> + Send;
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send + 'a>>;
+type Runner = dyn for<'a> Fn(&'a mut CallContext, Map<String, Value>) -> Running<'a> + Send + Sync;
+
+/// A tool with its wording and schemas.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// The toolset it belongs to.
+    pub toolset: String,
+    /// What it says of itself.
+    pub wording: Wording,
+    /// The schema of its arguments.
+    pub input_schema: Arc<Map<String, Value>>,
+    /// The schema of its structured result.
+    pub output_schema: Option<Arc<Map<String, Value>>>,
+    run: Box<Runner>,
+}
+
+/// All tools of the program.
+#[derive(Default)]
+pub struct Registry {
+    entries: Vec<Arc<Entry>>,
+    catalogue: Catalogue,
+}
+
+struct Coded {
+    name: &'static str,
+    input_schema: Arc<Map<String, Value>>,
+    output_schema: Option<Arc<Map<String, Value>>>,
+    run: Box<Runner>,
+}
+
+/// Collects tools before their wording is known.
+#[derive(Default)]
+pub struct Builder {
+    tools: Vec<Coded>,
+}
+
+impl Builder {
+    /// Adds a tool.
+    #[must_use]
+    pub fn with<T: Tool>(mut self) -> Self {
+        let schema = Arc::new(schema_of::<T::Args>());
+        let decoding = schema.clone();
+        self.tools.push(Coded {
+            name: T::NAME,
+            input_schema: schema,
+            output_schema: T::output_schema().map(Arc::new),
+            run: Box::new(move |context, given| {
+                let args = decode::<T::Args>(&decoding, given);
+                Box::pin(async move { T::run(context, args?).await })
+            }),
+        });
+        self
+    }
+
+    /// Joins the tools with their wording; refuses when one lacks the other.
+    pub fn build(self, catalogue: Catalogue) -> Result<Registry, Error> {
+        let mut coded: HashMap<&'static str, Coded> = self.tools.into_iter().map(|t| (t.name, t)).collect();
+        let mut names = std::collections::HashSet::new();
+        let mut entries = Vec::with_capacity(coded.len());
+        for toolset in &catalogue.toolsets {
+            for (name, wording) in &toolset.tools {
+                let Some(tool) = coded.remove(name.as_str()) else { return Err(Error::NoTool(name.clone())) };
+                for known in wording.aliases.iter().chain([name]) {
+                    if !names.insert(known.clone()) {
+                        return Err(Error::Twice(known.clone()));
+                    }
+                }
+                entries.push(Arc::new(Entry {
+                    name: tool.name,
+                    toolset: toolset.toolset.clone(),
+                    wording: wording.clone(),
+                    input_schema: tool.input_schema,
+                    output_schema: tool.output_schema,
+                    run: tool.run,
+                }));
+            }
+        }
+        match coded.into_keys().next() {
+            Some(left) => Err(Error::NoWording(left.to_owned())),
+            None => Ok(Registry { entries, catalogue }),
+        }
+    }
+}
+
+impl Registry {
+    /// Starts collecting tools.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// All tools, by toolset and name.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The toolsets.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+}
+
+impl Entry {
+    /// Runs the tool for `caller`. Faults become replies that say what to change; the call is
+    /// written down once, whatever happens.
+    pub async fn call(
+        &self,
+        door: &Door,
+        caller: Caller,
+        limits: Limits,
+        given: Map<String, Value>,
+        cancelled: &CancellationToken,
+    ) -> Reply {
+        let allowed = caller.rights.require(self.wording.scope);
+        let call = door.call(caller, self.name);
+        let mut context = CallContext { call, limits, boundary: Boundary::random() };
+        let result = match allowed {
+            Err(fault) => Err(fault),
+            // A write that has begun is seen to its end, so that its outcome is known.
+            Ok(()) if self.wording.scope != Need::Read => (self.run)(&mut context, given).await,
+            Ok(()) => tokio::select! {
+                biased;
+                result = (self.run)(&mut context, given) => result,
+                () = cancelled.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
+            },
+        };
+        match result {
+            Ok(answer) => {
+                context.call.finish(None);
+                answer.into()
+            }
+            Err(fault) => {
+                context.call.finish(Some(fault.code));
+                error_reply(&fault)
+            }
+        }
+    }
+}
+
+/// How a fault looks to a model.
+pub fn error_reply(fault: &Fault) -> Reply {
+    let mut text = format!("{}: ", fault.code.as_str());
+    // Messages may quote names and values from bases.
+    for c in fault.message.chars().take(2_000) {
+        if crate::text::is_hidden(c) && c != '\n' {
+            text.push_str(&format!("\\u{{{:X}}}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    Reply { text, structured: None, is_error: true }
+}

@@ -1,0 +1,127 @@
+//! Cell text is hostile data: here it becomes safe to show, and comes back whole.
+//!
+//! Text answers use the escapes of linear TSV (`\t`, `\n`, `\r`, `\\`) and show characters that
+//! hide or reorder text as `\u{…}`.
+
+use std::fmt::Write as _;
+
+use tablewright_core::{Code, Fault};
+
+/// Stands where a long cell was cut; a write that contains it is refused.
+pub const CUT_MARK: &str = "…[cut: ";
+
+/// Characters that are invisible, reorder text, or carry hidden text.
+pub fn is_hidden(c: char) -> bool {
+    matches!(u32::from(c),
+        0x00..=0x08 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f..=0x9f
+        | 0xad | 0x034f | 0x061c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
+        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164
+        | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
+}
+
+fn is_plain(byte: u8) -> bool {
+    (0x20..0x7f).contains(&byte) && byte != b'\\'
+}
+
+/// Appends `text` for a text answer, cut after `max` characters of it.
+pub fn push_cell(out: &mut String, text: &str, max: usize) {
+    if text.len() <= max && text.bytes().all(is_plain) {
+        out.push_str(text);
+        return;
+    }
+    for (n, c) in text.chars().enumerate() {
+        if n == max {
+            let _ = write!(out, "{CUT_MARK}{} more characters]", text.chars().count() - n);
+            return;
+        }
+        match c {
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\\' => out.push_str("\\\\"),
+            c if is_hidden(c) => {
+                let _ = write!(out, "\\u{{{:X}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+/// Undoes what [`push_cell`] did to hidden characters in a text a caller sends back, and refuses
+/// text that was cut.
+pub fn accept(text: &str) -> Result<String, Fault> {
+    if text.contains(CUT_MARK) {
+        return Err(Fault::new(
+            Code::InvalidValue,
+            format!("the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records and format \"json\", then send all of it."),
+        ));
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\\u{") {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let hidden = escape.find('}').and_then(|end| {
+            let code = u32::from_str_radix(&escape[3..end], 16).ok()?;
+            char::from_u32(code).filter(|c| is_hidden(*c)).map(|c| (c, end + 1))
+        });
+        match hidden {
+            // `\\u{…}` was a backslash before anyone escaped it.
+            Some((c, end)) if !before.ends_with('\\') => {
+                out.push(c);
+                rest = &escape[end..];
+            }
+            _ => {
+                out.push_str("\\u{");
+                rest = &escape[3..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// A fence around untrusted text that nothing inside can close: its name is random per answer.
+#[derive(Debug, Clone)]
+pub struct Boundary(String);
+
+impl Boundary {
+    /// A new boundary.
+    pub fn random() -> Self {
+        Self(tablewright_core::model::RecordId::random().body().to_owned())
+    }
+
+    /// Opens the fence.
+    pub fn open(&self, out: &mut String) {
+        let _ = writeln!(out, "<untrusted-data-{}>", self.0);
+    }
+
+    /// Closes the fence.
+    pub fn close(&self, out: &mut String) {
+        let _ = writeln!(out, "</untrusted-data-{}>", self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_show_and_come_back() {
+        let mut out = String::new();
+        push_cell(&mut out, "a\u{200b}b\tc\\d\u{e0041}", 100);
+        assert_eq!(out, "a\\u{200B}b\\tc\\\\d\\u{E0041}");
+        assert_eq!(accept("a\\u{200B}b").unwrap(), "a\u{200b}b");
+        assert_eq!(accept("C:\\\\u{200B}").unwrap(), "C:\\\\u{200B}");
+        assert_eq!(accept("\\u{41} \\u{zz} \\u{").unwrap(), "\\u{41} \\u{zz} \\u{");
+    }
+
+    #[test]
+    fn long_cells_are_cut_with_a_mark_that_cannot_be_written_back() {
+        let mut out = String::new();
+        push_cell(&mut out, &"é".repeat(30), 20);
+        assert!(out.ends_with("…[cut: 10 more characters]"), "{out}");
+        assert!(accept(&out).is_err());
+    }
+}

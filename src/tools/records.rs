@@ -1,0 +1,339 @@
+//! Reading records.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tablewright_core::model::{RecordId, Reference, Sort};
+use tablewright_core::{Code, Fault};
+use tablewright_door::TableView;
+use tablewright_engine::base::query::{After, of_view};
+use tablewright_engine::base::{Query, search};
+use tablewright_toolkit::answer::MAX_ROWS;
+use tablewright_toolkit::registry::{CallContext, Tool};
+use tablewright_toolkit::Answer;
+
+use crate::cursor;
+use crate::rows::{About, Format, Rows, places, record_json};
+
+/// The direction of a sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Smallest first.
+    #[default]
+    Asc,
+    /// Largest first.
+    Desc,
+}
+
+/// One step of an order.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SortBy {
+    field: String,
+    #[serde(default)]
+    #[schemars(extend("default" = Value::Null))]
+    direction: Direction,
+}
+
+/// `list_records`
+pub struct ListRecords;
+
+/// Arguments of `list_records`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListArgs {
+    /// Name, id or URL.
+    base: String,
+    /// Name, id or URL.
+    table: String,
+    /// A view, for its fields and order.
+    view: Option<String>,
+    /// Fields to show; all if left out.
+    fields: Option<Vec<String>>,
+    sort: Option<Vec<SortBy>>,
+    /// Rows per page, 100 by default.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+    /// From the page before; keep the other arguments.
+    cursor: Option<String>,
+    /// "tsv" cuts long cells, "json" does not.
+    format: Option<Format>,
+}
+
+fn checked_limit(context: &CallContext, asked: Option<usize>) -> Result<usize, Fault> {
+    match asked {
+        None => Ok(context.limits.rows),
+        Some(n @ 1..=MAX_ROWS) => Ok(n),
+        Some(n) => Err(Fault::new(
+            Code::InvalidArguments,
+            format!("limit must be 1 to {MAX_ROWS}, not {n}; read more with the cursor."),
+        )),
+    }
+}
+
+impl Tool for ListRecords {
+    const NAME: &'static str = "list_records";
+    type Args = ListArgs;
+
+    async fn run(context: &mut CallContext, args: ListArgs) -> Result<Answer, Fault> {
+        let view = context.call.table(&args.base, &args.table).await?;
+        let table = view.schema();
+        let (mut sorts, shown) = match &args.view {
+            Some(name) => of_view(table, table.view(name)?),
+            None => (Vec::new(), table.fields.iter().map(|f| f.id).collect()),
+        };
+        if let Some(wanted) = &args.sort {
+            sorts = wanted
+                .iter()
+                .map(|s| {
+                    Ok(Sort { field: table.field(&s.field)?.id, descending: s.direction == Direction::Desc })
+                })
+                .collect::<Result<_, Fault>>()?;
+        }
+        let otherwise = shown.into_iter().filter_map(|id| table.field_index(id)).collect();
+        let fields = places(&view, args.fields.as_deref(), otherwise)?;
+        let query_text = json!([table.id, args.view, sorts]).to_string();
+        let after = args.cursor.as_deref().map(|text| cursor::decode(text, &query_text)).transpose()?;
+        let query = Query { sorts, limit: checked_limit(context, args.limit)?, after };
+        let page = view.page(&query);
+        let mut rows = Rows::new(context, args.format.unwrap_or_default());
+        rows.header(fields.iter().map(|at| &table.fields[*at].name));
+        let returned = page.slots.iter().take_while(|slot| rows.row(&view, &fields, **slot)).count();
+        let start = after.map_or(0, |a| a.offset);
+        let next = match page.slots.get(returned) {
+            // The answer was full before the page was.
+            Some(_) => page.slots[..returned].last().map(|slot| After {
+                offset: start + returned,
+                position: view.row(*slot).position,
+                version: view.version(),
+            }),
+            None => page.next,
+        };
+        let mut about = About::local(returned, page.total);
+        about.cursor = next.map(|next| cursor::encode(next, &query_text));
+        if page.moved {
+            about.note = Some(
+                "The table changed since the page before: rows that moved may be missing or come twice.".into(),
+            );
+        }
+        Ok(rows.finish(context, about))
+    }
+}
+
+/// `get_records`
+pub struct GetRecords;
+
+/// Arguments of `get_records`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetArgs {
+    /// Name, id or URL.
+    base: String,
+    /// Name, id or URL.
+    table: String,
+    /// Record ids or URLs.
+    records: Vec<String>,
+    /// Fields to show; all if left out.
+    fields: Option<Vec<String>>,
+    /// Link fields whose records are shown too.
+    expand: Option<Vec<String>>,
+    format: Option<Format>,
+}
+
+/// The record ids in `wanted`, at most one page of them.
+fn record_ids(wanted: &[String]) -> Result<Vec<RecordId>, Fault> {
+    if wanted.is_empty() || wanted.len() > MAX_ROWS {
+        return Err(Fault::new(
+            Code::InvalidArguments,
+            format!("records must have 1 to {MAX_ROWS} ids, not {}.", wanted.len()),
+        ));
+    }
+    wanted.iter().map(|text| record_id(text)).collect()
+}
+
+/// The record id in `text`: an id or a URL with one.
+pub(crate) fn record_id(text: &str) -> Result<RecordId, Fault> {
+    Reference::record(text).ok_or_else(|| {
+        let shown: String = text.chars().take(60).collect();
+        Fault::new(
+            Code::InvalidArguments,
+            format!("{shown:?} is no record id: send \"rec\" and 14 letters or digits, as list_records and search_records show them."),
+        )
+    })
+}
+
+impl Tool for GetRecords {
+    const NAME: &'static str = "get_records";
+    type Args = GetArgs;
+
+    async fn run(context: &mut CallContext, args: GetArgs) -> Result<Answer, Fault> {
+        let view = context.call.table(&args.base, &args.table).await?;
+        let table = view.schema();
+        let fields = places(&view, args.fields.as_deref(), (0..table.fields.len()).collect())?;
+        let ids = record_ids(&args.records)?;
+        let mut notes = Vec::new();
+        let (found, missing): (Vec<&RecordId>, Vec<&RecordId>) = ids.iter().partition(|id| view.slot(id).is_some());
+        if found.is_empty() {
+            return Err(Fault::new(
+                Code::UnknownRecord,
+                format!("table {:?} has none of these records; they may be deleted or in another table.", table.name),
+            ));
+        }
+        if !missing.is_empty() {
+            let list: Vec<String> = missing.iter().map(|id| id.to_string()).collect();
+            notes.push(format!("Not found: {}.", list.join(", ")));
+        }
+        let slots: Vec<usize> = found.iter().filter_map(|id| view.slot(id)).collect();
+        let mut rows = Rows::new(context, args.format.unwrap_or_default()).with_whole_cells();
+        rows.header(fields.iter().map(|at| &table.fields[*at].name));
+        let returned = slots.iter().take_while(|slot| rows.row(&view, &fields, **slot)).count();
+        if returned < slots.len() {
+            let left: Vec<String> = slots[returned..].iter().map(|s| view.row(*s).id.to_string()).collect();
+            notes.push(format!("The answer is full; ask again for: {}.", left.join(", ")));
+        }
+        for name in args.expand.as_deref().unwrap_or_default() {
+            if let Some(note) = expand(&mut rows, &view, &slots[..returned], name, args.format.unwrap_or_default())? {
+                notes.push(note);
+            }
+        }
+        let mut about = About::local(returned, ids.len());
+        about.note = (!notes.is_empty()).then(|| notes.join(" "));
+        Ok(rows.finish(context, about))
+    }
+}
+
+/// Adds the records that `slots` link to through the field `name`.
+fn expand(rows: &mut Rows, view: &TableView, slots: &[usize], name: &str, format: Format) -> Result<Option<String>, Fault> {
+    let table = view.schema();
+    let field = table.field(name)?;
+    let Some(link) = field.link() else {
+        return Err(Fault::new(
+            Code::InvalidArguments,
+            format!("field {:?} does not link to records; expand takes link fields.", field.name),
+        ));
+    };
+    let at = table.field_index(field.id).unwrap_or_default();
+    let other = view.base().table_by_id(link.linked_table_id)?;
+    let mut linked: Vec<usize> = Vec::new();
+    for slot in slots {
+        if let tablewright_core::model::Cell::Links(ids) = view.cell(*slot, at) {
+            for slot in ids.iter().filter_map(|id| other.slot(id)) {
+                if !linked.contains(&slot) {
+                    linked.push(slot);
+                }
+            }
+        }
+    }
+    let fields: Vec<usize> = (0..other.schema().fields.len()).collect();
+    if format == Format::Tsv {
+        rows.line(&[&format!("linked through {}: {}", field.name, other.schema().name)]);
+        rows.header(other.schema().fields.iter().map(|f| &f.name));
+    }
+    let shown = linked
+        .iter()
+        .take(MAX_ROWS)
+        .take_while(|slot| match format {
+            Format::Tsv => rows.row(&other, &fields, **slot),
+            Format::Json => {
+                let mut record = record_json(&other, &fields, **slot);
+                record["linkedThrough"] = Value::from(field.name.as_str());
+                rows.record(record)
+            }
+        })
+        .count();
+    Ok((shown < linked.len())
+        .then(|| format!("{} of {} linked records through {:?} are shown.", shown, linked.len(), field.name)))
+}
+
+/// `search_records`
+pub struct SearchRecords;
+
+/// Arguments of `search_records`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchArgs {
+    /// Name, id or URL.
+    base: String,
+    /// Words that must all be in a record.
+    query: String,
+    /// All tables if left out.
+    table: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+    cursor: Option<String>,
+    format: Option<Format>,
+}
+
+impl Tool for SearchRecords {
+    const NAME: &'static str = "search_records";
+    type Args = SearchArgs;
+
+    async fn run(context: &mut CallContext, args: SearchArgs) -> Result<Answer, Fault> {
+        let limit = checked_limit(context, args.limit)?;
+        let terms = search::terms(&args.query);
+        if terms.is_empty() {
+            return Err(Fault::new(Code::InvalidArguments, "query is empty; send at least one word."));
+        }
+        let tables: Vec<TableView> = match &args.table {
+            Some(table) => vec![context.call.table(&args.base, table).await?],
+            None => context.call.base(&args.base).await?.tables().collect(),
+        };
+        let query_text = json!([args.base, args.table, terms]).to_string();
+        let after = args.cursor.as_deref().map(|text| cursor::decode(text, &query_text)).transpose()?;
+        let mut hits: Vec<(usize, search::Hit)> = Vec::new();
+        for (n, view) in tables.iter().enumerate() {
+            hits.extend(view.search(&terms).into_iter().map(|hit| (n, hit)));
+        }
+        hits.sort_by_key(|(_, hit)| std::cmp::Reverse(hit.score));
+        let start = after.map_or(0, |a| a.offset);
+        let mut rows = Rows::new(context, args.format.unwrap_or_default());
+        rows.header(["table", "name", "found in"].iter());
+        let returned = hits
+            .iter()
+            .skip(start)
+            .take(limit)
+            .take_while(|(n, hit)| hit_row(&mut rows, &tables[*n], hit.slot, &terms, args.format.unwrap_or_default()))
+            .count();
+        let mut about = About::local(returned, hits.len());
+        if start + returned < hits.len() {
+            let next = After { offset: start + returned, position: 0, version: 0 };
+            about.cursor = Some(cursor::encode(next, &query_text));
+        }
+        Ok(rows.finish(context, about))
+    }
+}
+
+/// Adds a hit: its table, its name, and the cells that hold a term.
+fn hit_row(rows: &mut Rows, view: &TableView, slot: usize, terms: &[String], format: Format) -> bool {
+    let table = view.schema();
+    let mut name = String::new();
+    let mut found: Vec<String> = Vec::new();
+    for (at, field) in table.fields.iter().enumerate() {
+        let mut text = String::new();
+        view.push_text(&mut text, field, &view.cell(slot, at));
+        let lower = text.to_lowercase();
+        let first = terms.iter().filter_map(|term| lower.find(term.as_str())).min();
+        if let Some(first) = first {
+            found.push(format!("{}: {}", field.name, around(&text, first)));
+        }
+        if field.id == table.primary_field_id {
+            name = text;
+        }
+    }
+    let id = view.row(slot).id.to_string();
+    match format {
+        Format::Tsv => rows.line(&[&id, &table.name, &name, &found.join(" | ")]),
+        Format::Json => rows.record(json!({"id": id, "table": table.name, "name": name, "foundIn": found})),
+    }
+}
+
+/// The part of `text` around the byte at `at`, about 80 characters of it.
+fn around(text: &str, at: usize) -> String {
+    // Lower-casing can shift bytes; the nearest character is good enough for a snippet.
+    let before = text.char_indices().take_while(|(byte, _)| *byte < at).count();
+    let start = before.saturating_sub(20);
+    let part: String = text.chars().skip(start).take(80).collect();
+    let more = text.chars().count() > start + 80;
+    format!("{}{part}{}", if start > 0 { "…" } else { "" }, if more { "…" } else { "" })
+}

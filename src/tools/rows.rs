@@ -1,0 +1,198 @@
+//! Rows as answers: a TSV table inside a fence, or JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tablewright_core::Fault;
+use tablewright_door::TableView;
+use tablewright_toolkit::Answer;
+use tablewright_toolkit::registry::CallContext;
+use tablewright_toolkit::text::push_cell;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// A table of tab-separated values.
+    #[default]
+    Tsv,
+    /// Records as JSON with whole cells.
+    Json,
+}
+
+/// A table of rows under construction, bounded in characters.
+pub(crate) struct Rows {
+    pub(crate) text: String,
+    pub(crate) records: Vec<Value>,
+    format: Format,
+    used: usize,
+    limit: usize,
+    cell_limit: usize,
+}
+
+impl Rows {
+    pub(crate) fn new(context: &CallContext, format: Format) -> Self {
+        Self {
+            text: String::with_capacity(if format == Format::Tsv { 16 * 1024 } else { 0 }),
+            records: Vec::new(),
+            format,
+            used: 0,
+            limit: context.limits.characters,
+            cell_limit: context.limits.cell_characters,
+        }
+    }
+
+    /// Whole cells instead of cut ones.
+    pub(crate) fn with_whole_cells(mut self) -> Self {
+        self.cell_limit = self.limit;
+        self
+    }
+
+    /// Writes the header of a table: `id` and the names of the fields.
+    pub(crate) fn header(&mut self, names: impl Iterator<Item = impl AsRef<str>>) {
+        if self.format == Format::Json {
+            return;
+        }
+        self.text.push_str("id");
+        for name in names {
+            self.text.push('\t');
+            push_cell(&mut self.text, name.as_ref(), self.cell_limit);
+        }
+        self.text.push('\n');
+    }
+
+    /// Adds a row. False when the answer is full; the row is then not in it, unless it is the
+    /// only one.
+    pub(crate) fn row(&mut self, view: &TableView, fields: &[usize], slot: usize) -> bool {
+        match self.format {
+            Format::Tsv => self.row_text(view, fields, slot),
+            Format::Json => self.record(record_json(view, fields, slot)),
+        }
+    }
+
+    fn row_text(&mut self, view: &TableView, fields: &[usize], slot: usize) -> bool {
+        let start = self.text.len();
+        view.row(slot).id.push_to(&mut self.text);
+        let mut cell_text = String::new();
+        for at in fields {
+            self.text.push('\t');
+            cell_text.clear();
+            view.push_text(&mut cell_text, &view.schema().fields[*at], &view.cell(slot, *at));
+            push_cell(&mut self.text, &cell_text, self.cell_limit);
+        }
+        self.text.push('\n');
+        self.keep(start)
+    }
+
+    /// Adds a line of cells that is no row of a table.
+    pub(crate) fn line(&mut self, cells: &[&str]) -> bool {
+        let start = self.text.len();
+        for (n, cell) in cells.iter().enumerate() {
+            self.text.push_str(if n > 0 { "\t" } else { "" });
+            push_cell(&mut self.text, cell, self.cell_limit);
+        }
+        self.text.push('\n');
+        self.keep(start)
+    }
+
+    fn keep(&mut self, start: usize) -> bool {
+        let added = self.text[start..].chars().count();
+        if self.used > 0 && self.used + added > self.limit {
+            self.text.truncate(start);
+            return false;
+        }
+        self.used += added;
+        true
+    }
+
+    /// Adds a record as JSON.
+    pub(crate) fn record(&mut self, record: Value) -> bool {
+        let added = record.to_string().chars().count();
+        if self.used > 0 && self.used + added > self.limit {
+            return false;
+        }
+        self.used += added;
+        self.records.push(record);
+        true
+    }
+
+    /// The answer: the rows, then what is known about them.
+    pub(crate) fn finish(self, context: &CallContext, about: About) -> Answer {
+        if self.format == Format::Json {
+            let mut result = Map::new();
+            result.insert("records".into(), Value::Array(self.records));
+            if let Value::Object(about) = serde_json::to_value(&about).unwrap_or_default() {
+                result.extend(about);
+            }
+            return Answer::Structured(Value::Object(result));
+        }
+        let mut out = String::with_capacity(self.text.len() + 400);
+        context.boundary.open(&mut out);
+        out.push_str(&self.text);
+        context.boundary.close(&mut out);
+        out.push_str(&about.line());
+        Answer::Text(out)
+    }
+}
+
+/// One record as JSON, cells as the Web API gives them.
+pub(crate) fn record_json(view: &TableView, fields: &[usize], slot: usize) -> Value {
+    let mut cells = Map::new();
+    for at in fields {
+        let field = &view.schema().fields[*at];
+        if let Some(value) = view.cell(slot, *at).to_json(field) {
+            cells.insert(field.name.clone(), value);
+        }
+    }
+    serde_json::json!({ "id": view.row(slot).id, "fields": cells })
+}
+
+/// What an answer says about its rows.
+#[derive(Debug, Serialize)]
+pub(crate) struct About {
+    /// Rows in this answer.
+    pub(crate) returned: usize,
+    /// Rows of the whole query.
+    pub(crate) total: usize,
+    /// How to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+    /// Where the rows came from.
+    pub(crate) source: &'static str,
+    /// Seconds since they were known to be true.
+    pub(crate) age_seconds: u64,
+    /// What else the caller should know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+}
+
+impl About {
+    /// About rows of a local base.
+    pub(crate) fn local(returned: usize, total: usize) -> Self {
+        Self { returned, total, cursor: None, source: "local", age_seconds: 0, note: None }
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!("{} of {} records; source {}, age {} s", self.returned, self.total, self.source, self.age_seconds);
+        match &self.cursor {
+            Some(cursor) => line.push_str(&format!("; for more, call again with cursor \"{cursor}\"")),
+            None => line.push_str("; end"),
+        }
+        if let Some(note) = &self.note {
+            line.push_str(". ");
+            line.push_str(note);
+        }
+        line
+    }
+}
+
+/// The places of the named fields; all of `otherwise` when none are named.
+pub(crate) fn places(view: &TableView, named: Option<&[String]>, otherwise: Vec<usize>) -> Result<Vec<usize>, Fault> {
+    let table = view.schema();
+    match named {
+        None | Some([]) => Ok(otherwise),
+        Some(names) => names
+            .iter()
+            .map(|name| table.field(name).map(|f| table.field_index(f.id).unwrap_or_default()))
+            .collect(),
+    }
+}
