@@ -1,0 +1,146 @@
+//! What a person does to a data directory: the same here and through its owner.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tablewright_core::model::BaseId;
+use tablewright_core::model::schema::find_base;
+use tablewright_core::{Code, Fault};
+use tablewright_engine::base_file;
+
+use crate::app::App;
+
+/// Longest base file that is read, in bytes.
+const MAX_FILE: u64 = 2 * 1024 * 1024 * 1024;
+
+/// One thing to do. Paths are absolute.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Take in a base file.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Write a base to a file.
+    Export {
+        /// Name, id or URL.
+        base: String,
+        /// The file; replaced when it is whole.
+        file: PathBuf,
+    },
+    /// All bases.
+    ListBases,
+    /// Delete a base.
+    DeleteBase {
+        /// Name, id or URL.
+        base: String,
+    },
+    /// Make an access token.
+    CreateToken {
+        /// What its owner calls it.
+        name: String,
+        /// What it may do.
+        scopes: Vec<String>,
+    },
+    /// All tokens.
+    ListTokens,
+    /// Take a token back.
+    RevokeToken {
+        /// Name or id.
+        token: String,
+    },
+}
+
+/// Told how many records are done of how many.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+fn file_fault(path: &std::path::Path, error: impl std::fmt::Display) -> Fault {
+    Fault::new(Code::InvalidFile, format!("{}: {error}", path.display()))
+}
+
+/// Does it. The answer is what `--json` prints.
+pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Value, Fault> {
+    match command {
+        Command::Import { file } => import(app, file, progress).await,
+        Command::Export { base, file } => export(app, &base, file).await,
+        Command::ListBases => {
+            let mut listed = Vec::new();
+            for (id, name) in app.engine.bases().iter() {
+                let snapshot = app.engine.snapshot(*id).await?;
+                let tables = snapshot.schema.tables.len();
+                listed.push(json!({"id": id, "name": name, "tables": tables, "records": snapshot.records()}));
+            }
+            Ok(Value::Array(listed))
+        }
+        Command::DeleteBase { base } => {
+            let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
+            app.engine.delete(id, "local".into()).await?;
+            Ok(json!({"deleted": id, "name": name}))
+        }
+        Command::CreateToken { name, scopes } => {
+            let (stored, secret) = app.tokens.create(&name, &scopes).await?;
+            Ok(json!({"id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()}))
+        }
+        Command::ListTokens => {
+            serde_json::to_value(&*app.tokens.list()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+        }
+        Command::RevokeToken { token } => {
+            app.tokens.revoke(&token).await?;
+            Ok(json!({"revoked": token}))
+        }
+    }
+}
+
+async fn import(app: &App, file: PathBuf, progress: Progress) -> Result<Value, Fault> {
+    let size = std::fs::metadata(&file).map_err(|e| file_fault(&file, e))?.len();
+    if size > MAX_FILE {
+        return Err(file_fault(&file, format_args!("the file has {size} bytes; at most {MAX_FILE} can be read")));
+    }
+    let now = app.engine.clock().now_ms();
+    let path = file.clone();
+    let loaded = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(&path).map_err(|e| file_fault(&path, e))?;
+        base_file::read(&bytes, now).map_err(|f| f.within(path.display()))
+    })
+    .await
+    .map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
+    take_in(app, loaded, progress).await
+}
+
+/// Takes in a base that was read.
+pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -> Result<Value, Fault> {
+    let (id, name) = (loaded.snapshot.schema.id, loaded.snapshot.schema.name.clone());
+    let (tables, records) = (loaded.snapshot.schema.tables.len(), loaded.snapshot.records() as u64);
+    progress(0, records);
+    app.engine.import(loaded, "local".into(), Box::new(move |done| progress(done, records))).await?;
+    Ok(json!({"id": id, "name": name, "tables": tables, "records": records}))
+}
+
+async fn export(app: &App, base: &str, file: PathBuf) -> Result<Value, Fault> {
+    let (id, name): (BaseId, String) = find_base(&app.engine.bases(), base)?.clone();
+    let snapshot = app.engine.snapshot(id).await?;
+    let comments = app.engine.store().comments(id).await.map_err(Fault::from)?;
+    let path = file.clone();
+    let records = snapshot.records();
+    tokio::task::spawn_blocking(move || {
+        // The file appears whole or not at all.
+        let part = path.with_added_extension("part");
+        let result = std::fs::File::create(&part)
+            .and_then(|out| {
+                let mut out = std::io::BufWriter::new(out);
+                base_file::write(&snapshot, &comments, &mut out)?;
+                out.into_inner().map_err(|e| e.into_error())?.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&part, &path));
+        if result.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        result.map_err(|e| file_fault(&path, e))
+    })
+    .await
+    .map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
+    Ok(json!({"id": id, "name": name, "records": records, "file": file}))
+}

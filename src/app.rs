@@ -1,0 +1,72 @@
+//! The program's parts, each built once.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tablewright_door::{Door, Rights, Tokens};
+use tablewright_engine::Engine;
+use tablewright_engine::clock::SystemClock;
+use tablewright_faces::mcp::Parts;
+use tablewright_toolkit::registry::Registry;
+use tablewright_toolkit::Selection;
+
+use crate::config::Config;
+use crate::exit::{Exit, Failed};
+
+/// Everything that serves a data directory.
+pub struct App {
+    /// The settings in force.
+    pub config: Config,
+    /// The bases.
+    pub engine: Engine,
+    /// The way to them.
+    pub door: Door,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// All tools.
+    pub registry: Registry,
+}
+
+impl App {
+    /// Builds every part on the data directory `directory`.
+    pub async fn open(config: Config, directory: &Path) -> anyhow::Result<Self> {
+        let registry = tablewright_tools::registry().context("the tool catalogue does not fit the code")?;
+        config.tools.check(&registry).map_err(|e| Failed::new(Exit::Config, e))?;
+        let clock = Arc::new(SystemClock);
+        let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
+        let tokens = Tokens::open(engine.clone()).await?;
+        Ok(Self { config, door: Door::new(engine.clone()), engine, tokens, registry })
+    }
+
+    /// What an MCP session with this selection needs.
+    pub fn parts(&self, selection: &Selection, most: Rights) -> anyhow::Result<Arc<Parts>> {
+        Parts::new(self.door.clone(), &self.registry, selection, most, self.config.answers)
+            .map(Arc::new)
+            .map_err(|e| Failed::new(Exit::Config, e))
+    }
+}
+
+/// The data directory of `config`, made when it is not there, readable by its owner alone.
+pub fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    let directory = config.data_dir.clone().or_else(crate::config::default_data_dir).ok_or_else(|| {
+        Failed::new(Exit::Config, "no data directory: set --data-dir, TABLEWRIGHT_DATA_DIR or HOME")
+    })?;
+    make_private(&directory).map_err(|e| {
+        Failed::new(Exit::Store, format!("the data directory {} cannot be used: {e}", directory.display()))
+    })?;
+    directory
+        .canonicalize()
+        .map_err(|e| Failed::new(Exit::Store, format!("the data directory {}: {e}", directory.display())))
+}
+
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}

@@ -1,0 +1,66 @@
+//! The command line.
+
+mod args;
+pub mod base;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{Args, Command, Demo, Global};
+
+/// Runs the program as its arguments say.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    let threads = match args.command {
+        // A pipe between two streams needs no second thread.
+        Command::Serve(ref serve) if serve.is_relay() => 0,
+        _ => std::thread::available_parallelism().map_or(2, |n| n.get()),
+    };
+    let runtime = if threads == 0 {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()
+    } else {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    };
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(args));
+            // A blocked read of a terminal must not hold up the end.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tablewright: {error:#}");
+            crate::exit::code_of(&error)
+        }
+    }
+}
+
+async fn dispatch(args: Args) -> anyhow::Result<()> {
+    let Args { global, command } = args;
+    match command {
+        Command::Serve(serve) => serve.run(&global).await,
+        Command::Demo(demo) => crate::demo::run(&global, demo).await,
+        Command::Base(command) => base::run(&global, command).await,
+        Command::Token(command) => token::run(&global, command).await,
+        Command::Doctor => crate::doctor::run(&global).await,
+        Command::Generate { check } => crate::generate::run(check),
+        Command::Owner => {
+            let loaded = global.load(Default::default())?;
+            let directory = crate::app::data_dir(&loaded.config)?;
+            crate::owner::background::run(loaded.config, &directory).await
+        }
+    }
+}
+
+/// Prints what a command gives on standard output.
+#[expect(clippy::print_stdout, reason = "a command's result belongs there; serving never comes this way")]
+pub fn say(text: impl std::fmt::Display) {
+    println!("{text}");
+}

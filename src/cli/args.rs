@@ -1,0 +1,171 @@
+//! Commands and flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Map, Value, json};
+
+use crate::config::{self, Loaded};
+use crate::exit::{Exit, Failed};
+use crate::telemetry;
+
+/// Airtable bases for AI agents: local, fast and careful.
+#[derive(Debug, Parser)]
+#[command(name = "tablewright", version, about, after_help = crate::exit::HELP)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Where bases, tokens and logs are kept.
+    #[arg(long, global = true, value_name = "D")]
+    pub data_dir: Option<PathBuf>,
+    /// A TOML file with settings.
+    #[arg(long, global = true, value_name = "F", env = "TABLEWRIGHT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<telemetry::Format>,
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Global {
+    /// Reads the configuration with `flags` of the command on top, and starts the log.
+    pub fn load(&self, mut flags: Map<String, Value>) -> anyhow::Result<Loaded> {
+        if let Some(directory) = &self.data_dir {
+            flags.insert("data_dir".into(), json!(directory));
+        }
+        if let Some(format) = self.log_format {
+            flags.insert("log".into(), json!({ "format": format }));
+        }
+        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let loaded = config::load(self.config.as_deref(), variables, flags)
+            .map_err(|e| Failed::new(Exit::Config, e))?;
+        telemetry::start(&loaded.config.log);
+        Ok(loaded)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve MCP: over standard input and output, or over HTTP.
+    Serve(Serve),
+    /// Import the demo bases, serve them over HTTP, and show a short tour.
+    Demo(Demo),
+    /// Import, export, list and delete bases.
+    #[command(subcommand)]
+    Base(Base),
+    /// Make, list and revoke access tokens for HTTP.
+    #[command(subcommand)]
+    Token(Token),
+    /// Show the settings in force and check that everything is in order.
+    Doctor,
+    /// Write the files that are made from the code: schemas and the table of tools.
+    Generate {
+        /// Write nothing; fail when a file is out of date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// The background process that holds a data directory; started on demand.
+    #[command(hide = true)]
+    Owner,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Serve HTTP on this address instead of standard input and output.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<SocketAddr>,
+    /// Toolsets to offer: names, `all` or `default`.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub toolsets: Option<Vec<String>>,
+    /// Single tools to offer.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub tools: Option<Vec<String>>,
+    /// Tools not to offer in any case.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub exclude_tools: Option<Vec<String>>,
+    /// Let callers create and update records.
+    #[arg(long)]
+    pub allow_write: bool,
+    /// Let callers delete.
+    #[arg(long)]
+    pub allow_delete: bool,
+    /// Let callers change bases, tables and fields.
+    #[arg(long)]
+    pub allow_schema: bool,
+    /// Let callers read only, whatever else is set.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Ask for no token (HTTP on a loopback address only).
+    #[arg(long, requires = "http")]
+    pub no_auth: bool,
+    /// Run everything in this process, without the shared background process.
+    #[arg(long, conflicts_with = "http")]
+    pub no_daemon: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// End after the tour.
+    #[arg(long)]
+    pub once: bool,
+    /// The port to serve on; any free one by default.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Base {
+    /// Take in a base file.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Write a base to a file.
+    Export {
+        /// Name, id or URL.
+        base: String,
+        /// The file to write; the base's name with `.json` by default.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List the bases.
+    List,
+    /// Delete a base and everything in it.
+    Delete {
+        /// Name, id or URL.
+        base: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token and print it, this once.
+    Create {
+        /// What you call it.
+        #[arg(long)]
+        name: String,
+        /// What it may do.
+        #[arg(long, value_delimiter = ',', default_value = "data.records:read,schema.bases:read")]
+        scopes: Vec<String>,
+    },
+    /// List the tokens.
+    List,
+    /// Take a token back.
+    Revoke {
+        /// Name or id.
+        token: String,
+    },
+}

@@ -1,0 +1,124 @@
+//! `base …`
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::args::{Base, Global};
+use super::say;
+use crate::admin;
+use crate::app::data_dir;
+use crate::owner::background::Owned;
+use crate::owner::{Kind, Lock, relay};
+
+/// A bar on standard error that shows how many records are done.
+pub fn progress_bar() -> (ProgressBar, admin::Progress) {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} records {elapsed}") {
+        bar.set_style(style);
+    }
+    let shown = bar.clone();
+    let progress: admin::Progress = Arc::new(move |done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+    });
+    (bar, progress)
+}
+
+/// Does `command` here, or has the owner of the data directory do it.
+pub async fn administer(global: &Global, command: admin::Command) -> anyhow::Result<Value> {
+    let loaded = global.load(Default::default())?;
+    let directory = data_dir(&loaded.config)?;
+    let (bar, progress) = progress_bar();
+    let result = match Lock::take(&directory, Kind::Foreground)? {
+        Some(lock) => {
+            let owned = Owned::start(loaded.config, &directory, lock, Kind::Foreground).await?;
+            let result = admin::run(&owned.app, command, progress).await;
+            owned.end().await;
+            result.map_err(anyhow::Error::from)
+        }
+        None => relay::admin(&directory, global.config.as_deref(), command, progress).await,
+    };
+    bar.finish_and_clear();
+    result
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    Ok(std::path::absolute(path)?)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
+    match command {
+        Base::Import { file } => {
+            let done = administer(global, admin::Command::Import { file: absolute(&file)? }).await?;
+            if global.json {
+                say(&done);
+            } else {
+                say(format_args!(
+                    "imported {:?} ({}): {} tables, {} records",
+                    text(&done, "name"),
+                    text(&done, "id"),
+                    done["tables"],
+                    done["records"]
+                ));
+            }
+        }
+        Base::Export { base, output } => {
+            let file = output.unwrap_or_else(|| {
+                let safe: String =
+                    base.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(80).collect();
+                PathBuf::from(format!("{safe}.json"))
+            });
+            let done = administer(global, admin::Command::Export { base, file: absolute(&file)? }).await?;
+            if global.json {
+                say(&done);
+            } else {
+                say(format_args!("exported {:?}: {} records to {}", text(&done, "name"), done["records"], file.display()));
+            }
+        }
+        Base::List => {
+            let listed = administer(global, admin::Command::ListBases).await?;
+            if global.json {
+                say(&listed);
+            } else if let Some(bases) = listed.as_array() {
+                for base in bases {
+                    say(format_args!(
+                        "{}  {}  ({} tables, {} records)",
+                        text(base, "id"),
+                        text(base, "name"),
+                        base["tables"],
+                        base["records"]
+                    ));
+                }
+                if bases.is_empty() {
+                    say("no bases; import one with `tablewright base import FILE`");
+                }
+            }
+        }
+        Base::Delete { base, yes } => {
+            if !yes && !confirm(&base)? {
+                anyhow::bail!("nothing was deleted; say --yes to delete without being asked");
+            }
+            let done = administer(global, admin::Command::DeleteBase { base }).await?;
+            if global.json { say(&done) } else { say(format_args!("deleted {:?}", text(&done, "name"))) }
+        }
+    }
+    Ok(())
+}
+
+fn confirm(base: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    write!(std::io::stderr(), "Delete base {base:?} and everything in it? Type yes: ")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}

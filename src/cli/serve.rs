@@ -1,0 +1,80 @@
+//! `serve`
+
+use serde_json::{Map, Value, json};
+use tablewright_door::{Caller, Rights};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Global, Serve};
+use crate::app::{App, data_dir};
+use crate::config::Loaded;
+use crate::http::Server;
+use crate::owner::protocol::Want;
+use crate::owner::{Kind, Lock, relay};
+
+impl Serve {
+    /// True when this process only passes on what others say.
+    pub(super) fn is_relay(&self) -> bool {
+        self.http.is_none() && !self.no_daemon
+    }
+
+    fn flags(&self) -> Map<String, Value> {
+        let mut tools = Map::new();
+        for (key, value) in
+            [("toolsets", &self.toolsets), ("tools", &self.tools), ("exclude_tools", &self.exclude_tools)]
+        {
+            if let Some(value) = value {
+                tools.insert(key.into(), json!(value));
+            }
+        }
+        let mut allow = Map::new();
+        for (key, on) in
+            [("write", self.allow_write), ("delete", self.allow_delete), ("schema", self.allow_schema)]
+        {
+            if self.read_only || on {
+                allow.insert(key.into(), Value::Bool(!self.read_only));
+            }
+        }
+        let mut flags = Map::new();
+        flags.insert("tools".into(), Value::Object(tools));
+        flags.insert("allow".into(), Value::Object(allow));
+        flags
+    }
+
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let Loaded { config, .. } = global.load(self.flags())?;
+        let directory = data_dir(&config)?;
+        let rights: Rights = config.allow;
+        if let Some(address) = self.http {
+            if self.no_auth {
+                tracing::warn!("--no-auth: every program on this machine can use this server");
+            }
+            let server = Server::start(config, &directory, address, self.no_auth).await?;
+            eprintln!("tablewright: serving MCP on http://{}/mcp", server.address);
+            return server.until_told().await;
+        }
+        // A wrong name is an error of this command, not of the conversation.
+        config
+            .tools
+            .check(&tablewright_tools::registry()?)
+            .map_err(|e| crate::exit::Failed::new(crate::exit::Exit::Config, e))?;
+        if !self.no_daemon {
+            let want = Want::Session { selection: config.tools, rights };
+            return relay::run(&directory, global.config.as_deref(), want).await;
+        }
+        let lock = Lock::take_or_say(&directory, Kind::Alone)?;
+        let app = App::open(config, &directory).await?;
+        let parts = app.parts(&app.config.tools, rights)?;
+        let caller = Caller::local("mcp", rights);
+        let stop = CancellationToken::new();
+        let (input, output) = (crate::owner::stdin(), crate::owner::stdout());
+        let told = stop.clone();
+        tokio::spawn(async move {
+            crate::http::told_to_stop().await;
+            told.cancel();
+        });
+        tablewright_faces::mcp::pipe::serve(parts, caller, input, output, stop).await;
+        app.engine.close().await;
+        drop(lock);
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! `token …`
+
+use serde_json::Value;
+
+use super::args::{Global, Token};
+use super::base::administer;
+use super::say;
+use crate::admin::Command;
+
+pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
+    match command {
+        Token::Create { name, scopes } => {
+            let made = administer(global, Command::CreateToken { name, scopes }).await?;
+            // The token alone, so that a script can keep it.
+            if global.json { say(&made) } else { say(made["token"].as_str().unwrap_or_default()) }
+        }
+        Token::List => {
+            let listed = administer(global, Command::ListTokens).await?;
+            if global.json {
+                say(&listed);
+                return Ok(());
+            }
+            for token in listed.as_array().map_or(&[][..], Vec::as_slice) {
+                let state = if token["revoked_at"].is_null() { "in force" } else { "revoked" };
+                let scopes: Vec<&str> =
+                    token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let of = |key: &str| token[key].as_str().unwrap_or_default();
+                say(format_args!("{}  {}  {state}  {}", of("id"), of("name"), scopes.join(",")));
+            }
+        }
+        Token::Revoke { token } => {
+            let done = administer(global, Command::RevokeToken { token }).await?;
+            if global.json { say(&done) } else { say("revoked; it is refused from now on") }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! Configuration: flags over `TABLEWRIGHT_*` over a TOML file over defaults.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tablewright_door::Rights;
+use tablewright_toolkit::Selection;
+
+use crate::telemetry;
+
+/// Every setting. Sections are tables of the file; variables are `TABLEWRIGHT_<SECTION>_<KEY>`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where bases, tokens and logs are kept. Variable: `TABLEWRIGHT_DATA_DIR`.
+    pub data_dir: Option<PathBuf>,
+    /// The log.
+    pub log: telemetry::Options,
+    /// Bases in memory.
+    pub engine: tablewright_engine::Options,
+    /// Bounds of answers.
+    pub answers: tablewright_toolkit::answer::Limits,
+    /// Which tools are offered.
+    pub tools: Selection,
+    /// What callers may do at most; read-only unless allowed.
+    pub allow: Rights,
+    /// The HTTP entry.
+    pub http: tablewright_faces::http::Options,
+    /// The background process that holds the data directory.
+    pub owner: crate::owner::Options,
+}
+
+/// A setting in force and where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// `section.key`
+    pub name: String,
+    /// Its value; secrets as `***`.
+    pub value: Value,
+    /// `default`, `file`, a variable's name, or `flag`.
+    pub source: String,
+}
+
+/// Configuration with the source of every setting.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Where they came from.
+    pub settings: Vec<Setting>,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("configuration file {path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A variable names no setting.
+    #[error("{variable} names no setting.{hint} `tablewright doctor` lists them all")]
+    Unknown {
+        /// The variable.
+        variable: String,
+        /// Did you mean.
+        hint: String,
+    },
+    /// A value does not fit its setting.
+    #[error("{place}: {reason}")]
+    Value {
+        /// Which setting, and from where.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+type Flat = BTreeMap<String, (Value, String)>;
+
+fn flatten(prefix: &str, value: Value, source: &str, into: &mut Flat) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let name = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+                flatten(&name, value, source, into);
+            }
+        }
+        leaf => {
+            into.insert(prefix.to_owned(), (leaf, source.to_owned()));
+        }
+    }
+}
+
+/// A variable's text as the type its setting has.
+fn typed(text: &str, like: &Value) -> Value {
+    match like {
+        Value::Bool(_) => match text {
+            "1" | "true" | "yes" | "on" => Value::Bool(true),
+            "0" | "false" | "no" | "off" | "" => Value::Bool(false),
+            _ => Value::from(text),
+        },
+        Value::Number(_) => text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
+        Value::Array(_) => {
+            text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Value::from).collect()
+        }
+        _ => Value::from(text),
+    }
+}
+
+/// The name of the variable for a setting.
+pub fn variable(name: &str) -> String {
+    format!("TABLEWRIGHT_{}", name.replace('.', "_").to_uppercase())
+}
+
+/// Variables of the same prefix that are no settings: where the file is, and a client's token.
+const OTHER_VARIABLES: [&str; 2] = ["TABLEWRIGHT_CONFIG", "TABLEWRIGHT_TOKEN"];
+
+/// Reads everything. `flags` are settings from the command line; `variables` the environment.
+pub fn load(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+    flags: Map<String, Value>,
+) -> Result<Loaded, Error> {
+    let mut flat = Flat::new();
+    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+    flatten("", defaults, "default", &mut flat);
+    let known: Vec<String> = flat.keys().cloned().collect();
+    if let Some(path) = file {
+        let broken = |reason: String| Error::File { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|e| broken(e.to_string()))?;
+        let read: Config = toml::from_str(&text).map_err(|e| broken(e.to_string()))?;
+        let _ = read;
+        let value: Value = toml::from_str(&text).map_err(|e| broken(e.to_string()))?;
+        flatten("", value, "file", &mut flat);
+    }
+    let by_variable: BTreeMap<String, &String> = known.iter().map(|name| (variable(name), name)).collect();
+    for (name, text) in variables {
+        if !name.starts_with("TABLEWRIGHT_") || OTHER_VARIABLES.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(setting) = by_variable.get(&name) else {
+            let near = tablewright_core::suggest::nearest(&name, by_variable.keys().map(String::as_str));
+            let hint = tablewright_core::suggest::did_you_mean(&near);
+            return Err(Error::Unknown { variable: name, hint });
+        };
+        let value = typed(&text, &flat[*setting].0);
+        flat.insert((*setting).clone(), (value, name));
+    }
+    flatten("", Value::Object(flags), "flag", &mut flat);
+    let mut whole = Map::new();
+    for (name, (value, source)) in &flat {
+        insert(&mut whole, name, value.clone());
+        // One at a time, so that a wrong value is named with its source.
+        if source != "default" {
+            let mut alone = Map::new();
+            insert(&mut alone, name, value.clone());
+            Config::deserialize(Value::Object(alone)).map_err(|e| Error::Value {
+                place: format!("{name} (from {source})"),
+                reason: e.to_string(),
+            })?;
+        }
+    }
+    let config = Config::deserialize(Value::Object(whole))
+        .map_err(|e| Error::Value { place: "configuration".into(), reason: e.to_string() })?;
+    let settings =
+        flat.into_iter().map(|(name, (value, source))| Setting { name, value, source }).collect();
+    Ok(Loaded { config, settings })
+}
+
+fn insert(map: &mut Map<String, Value>, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => {
+            map.insert(name.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner = map.entry(section.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The directory for data when none is set: `$XDG_DATA_HOME/tablewright`, or its usual place.
+pub fn default_data_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_DATA_HOME")
+        .filter(|p| p.is_absolute())
+        .or_else(|| cfg!(windows).then(|| set("LOCALAPPDATA")).flatten())
+        .or_else(|| Some(set("HOME").or_else(|| set("USERPROFILE"))?.join(".local/share")))?;
+    Some(base.join("tablewright"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn flags_beat_variables_beat_file_beats_defaults() {
+        let file = std::env::temp_dir().join(format!("tablewright-config-{}.toml", std::process::id()));
+        std::fs::write(&file, "[answers]\nrows = 5\ncharacters = 5000\n[log]\nlevel = \"info\"\n").unwrap();
+        let env = variables(&[("TABLEWRIGHT_ANSWERS_ROWS", "7"), ("TABLEWRIGHT_LOG_LEVEL", "debug"), ("OTHER", "x")]);
+        let flags = serde_json::json!({"log": {"level": "trace"}}).as_object().cloned().unwrap();
+        let loaded = load(Some(&file), env, flags).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let of = |name: &str| loaded.settings.iter().find(|s| s.name == name).unwrap().source.clone();
+        assert_eq!((loaded.config.answers.rows, of("answers.rows")), (7, "TABLEWRIGHT_ANSWERS_ROWS".into()));
+        assert_eq!((loaded.config.answers.characters, of("answers.characters")), (5000, "file".into()));
+        assert_eq!((loaded.config.log.level.as_str(), of("log.level")), ("trace", "flag".into()));
+        assert_eq!(of("answers.cell_characters"), "default");
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let unknown = load(None, variables(&[("TABLEWRIGHT_ANSWERS_ROW", "7")]), Map::new()).unwrap_err();
+        assert!(unknown.to_string().contains("TABLEWRIGHT_ANSWERS_ROWS"), "{unknown}");
+        let wrong = load(None, variables(&[("TABLEWRIGHT_ANSWERS_ROWS", "many")]), Map::new()).unwrap_err();
+        assert!(wrong.to_string().contains("answers.rows (from TABLEWRIGHT_ANSWERS_ROWS)"), "{wrong}");
+    }
+}

@@ -1,0 +1,91 @@
+//! `serve --http`: a foreground owner with an HTTP entry.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tablewright_faces::http::{Entry, check_address, router, serve};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::exit::{Exit, Failed};
+use crate::owner::background::Owned;
+use crate::owner::{Kind, Lock, relay};
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+            let _ = interrupted.await;
+            return;
+        };
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupted.await;
+}
+
+/// Listens on `address`; the error says what is wrong with it.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        let message = format!("cannot listen on {address}: {e}; choose another port, or 0 for any free one");
+        Failed::new(Exit::Address, message)
+    })
+}
+
+/// An owner that serves HTTP and the socket.
+pub struct Server {
+    /// What it holds.
+    pub owned: Owned,
+    /// Where it listens.
+    pub address: SocketAddr,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Takes the data directory (a background owner makes way) and starts to listen.
+    pub async fn start(
+        config: Config,
+        directory: &Path,
+        address: SocketAddr,
+        no_auth: bool,
+    ) -> anyhow::Result<Self> {
+        let listener = bind(address).await?;
+        let lock = match Lock::take(directory, Kind::Foreground)? {
+            Some(lock) => lock,
+            None => {
+                relay::ask_to_make_way(directory).await?;
+                Lock::take_or_say(directory, Kind::Foreground)?
+            }
+        };
+        let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
+        let Config { allow, tools, http, .. } = owned.app.config.clone();
+        let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
+        check_address(address, &entry).map_err(|e| Failed::new(Exit::Config, e))?;
+        let parts = owned.app.parts(&tools, allow)?;
+        let routes = router(parts, http, entry, allow, owned.stop.child_token());
+        let address = listener.local_addr()?;
+        let serving = tokio::spawn(serve(listener, routes, owned.stop.clone()));
+        Ok(Self { owned, address, serving })
+    }
+
+    /// Serves until Ctrl-C or SIGTERM.
+    pub async fn until_told(self) -> anyhow::Result<()> {
+        told_to_stop().await;
+        self.end().await
+    }
+
+    /// Lets running requests end, closes the store and lets the directory go.
+    pub async fn end(self) -> anyhow::Result<()> {
+        self.owned.stop.cancel();
+        let served = self.serving.await;
+        self.owned.end().await;
+        served??;
+        Ok(())
+    }
+}
