@@ -82,7 +82,9 @@ pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Valu
         }
         Command::CreateToken { name, scopes } => {
             let (stored, secret) = app.tokens.create(&name, &scopes).await?;
-            Ok(json!({"id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()}))
+            Ok(
+                json!({"id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()}),
+            )
         }
         Command::ListTokens => {
             serde_json::to_value(&*app.tokens.list()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
@@ -97,7 +99,10 @@ pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Valu
 async fn import(app: &App, file: PathBuf, progress: Progress) -> Result<Value, Fault> {
     let size = std::fs::metadata(&file).map_err(|e| file_fault(&file, e))?.len();
     if size > MAX_FILE {
-        return Err(file_fault(&file, format_args!("the file has {size} bytes; at most {MAX_FILE} can be read")));
+        return Err(file_fault(
+            &file,
+            format_args!("the file has {size} bytes; at most {MAX_FILE} can be read"),
+        ));
     }
     let now = app.engine.clock().now_ms();
     let path = file.clone();

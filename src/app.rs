@@ -8,8 +8,8 @@ use tablewright_door::{Door, Rights, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
 use tablewright_faces::mcp::Parts;
-use tablewright_toolkit::registry::Registry;
 use tablewright_toolkit::Selection;
+use tablewright_toolkit::registry::Registry;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};

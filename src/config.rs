@@ -169,8 +169,7 @@ pub fn load(
     }
     let config = Config::deserialize(Value::Object(whole))
         .map_err(|e| Error::Value { place: "configuration".into(), reason: e.to_string() })?;
-    let settings =
-        flat.into_iter().map(|(name, (value, source))| Setting { name, value, source }).collect();
+    let settings = flat.into_iter().map(|(name, (value, source))| Setting { name, value, source }).collect();
     Ok(Loaded { config, settings })
 }
 
@@ -210,7 +209,11 @@ mod tests {
     fn flags_beat_variables_beat_file_beats_defaults() {
         let file = std::env::temp_dir().join(format!("tablewright-config-{}.toml", std::process::id()));
         std::fs::write(&file, "[answers]\nrows = 5\ncharacters = 5000\n[log]\nlevel = \"info\"\n").unwrap();
-        let env = variables(&[("TABLEWRIGHT_ANSWERS_ROWS", "7"), ("TABLEWRIGHT_LOG_LEVEL", "debug"), ("OTHER", "x")]);
+        let env = variables(&[
+            ("TABLEWRIGHT_ANSWERS_ROWS", "7"),
+            ("TABLEWRIGHT_LOG_LEVEL", "debug"),
+            ("OTHER", "x"),
+        ]);
         let flags = serde_json::json!({"log": {"level": "trace"}}).as_object().cloned().unwrap();
         let loaded = load(Some(&file), env, flags).unwrap();
         std::fs::remove_file(&file).unwrap();

@@ -34,7 +34,8 @@ pub async fn run(global: &Global, demo: crate::cli::Demo) -> anyhow::Result<()> 
     let mut loaded = global.load(flags.as_object().cloned().unwrap_or_default())?;
     if global.data_dir.is_none() {
         // A directory of its own: the demo never touches your bases.
-        loaded.config.data_dir = crate::config::default_data_dir().map(|d| d.with_file_name("tablewright-demo"));
+        loaded.config.data_dir =
+            crate::config::default_data_dir().map(|d| d.with_file_name("tablewright-demo"));
     }
     let directory = crate::app::data_dir(&loaded.config)?;
     say(format_args!("Data directory: {}", directory.display()));
@@ -134,7 +135,8 @@ fn excerpt(text: &str) -> String {
 async fn tour(url: &str, token: &Secret) -> anyhow::Result<()> {
     let client = connect(url, token).await?;
     step(&client, "Which bases are there?", "list_bases", json!({})).await?;
-    step(&client, "What is in the films?", "describe_base", json!({"base": "Films", "detail": "tables"})).await?;
+    step(&client, "What is in the films?", "describe_base", json!({"base": "Films", "detail": "tables"}))
+        .await?;
     step(
         &client,
         "The longest films, a few fields of each",
@@ -150,7 +152,8 @@ async fn tour(url: &str, token: &Secret) -> anyhow::Result<()> {
         json!({"base": "films", "query": "kurosawa", "limit": 4, "format": "json"}),
     )
     .await?;
-    if let Some(person) = found["records"].as_array().and_then(|r| r.iter().find(|r| r["table"] == "People")) {
+    if let Some(person) = found["records"].as_array().and_then(|r| r.iter().find(|r| r["table"] == "People"))
+    {
         step(
             &client,
             "That person, with the films they are linked to",

@@ -18,10 +18,15 @@ pub async fn run(global: &Global) -> anyhow::Result<()> {
     let checks = [
         ("data directory", writable(&directory)),
         ("database", database(&directory).await),
-        ("tool catalogue", tablewright_tools::registry().map(|_| "complete".into()).map_err(|e| e.to_string())),
+        (
+            "tool catalogue",
+            tablewright_tools::registry().map(|_| "complete".into()).map_err(|e| e.to_string()),
+        ),
         (
             "owner",
-            Ok(holder.map_or("none running".into(), |h| format!("process {} ({:?}, {})", h.pid, h.kind, h.version))),
+            Ok(holder.map_or("none running".into(), |h| {
+                format!("process {} ({:?}, {})", h.pid, h.kind, h.version)
+            })),
         ),
     ];
     let failed = checks.iter().filter(|(_, result)| result.is_err()).count();
@@ -35,7 +40,10 @@ pub async fn run(global: &Global) -> anyhow::Result<()> {
         }));
     } else {
         say(format_args!("tablewright {}", env!("CARGO_PKG_VERSION")));
-        say(format_args!("data directory: {}\n\nSettings (name, value, from, variable):", directory.display()));
+        say(format_args!(
+            "data directory: {}\n\nSettings (name, value, from, variable):",
+            directory.display()
+        ));
         for setting in &loaded.settings {
             say(format_args!(
                 "  {:28} {:24} {:10} {}",

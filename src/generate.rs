@@ -20,7 +20,10 @@ const SETTINGS: (&str, &str) = ("<!-- settings -->", "<!-- /settings -->");
 pub fn run(check: bool) -> anyhow::Result<()> {
     let root = std::env::current_dir()?;
     if !root.join("tools").is_dir() || !root.join("schemas").is_dir() {
-        return Err(Failed::new(Exit::Failure, "run this in the project's folder: it has tools/ and schemas/"));
+        return Err(Failed::new(
+            Exit::Failure,
+            "run this in the project's folder: it has tools/ and schemas/",
+        ));
     }
     let wanted = files(&root)?;
     let mut stale: Vec<PathBuf> = Vec::new();
@@ -100,13 +103,20 @@ fn between(text: &str, (open, close): (&str, &str), inside: &str) -> anyhow::Res
 fn tool_table(registry: &tablewright_toolkit::registry::Registry) -> String {
     let mut table = String::from("| toolset | tool | needs | what it does |\n|---|---|---|---|\n");
     for entry in registry.entries() {
-        let flag = Rights::default().require(entry.wording.scope).err().map_or("", |_| match entry.wording.scope {
-            tablewright_door::access::Need::Write => "`--allow-write`",
-            tablewright_door::access::Need::Delete => "`--allow-delete`",
-            _ => "`--allow-schema`",
-        });
+        let flag =
+            Rights::default().require(entry.wording.scope).err().map_or("", |_| match entry.wording.scope {
+                tablewright_door::access::Need::Write => "`--allow-write`",
+                tablewright_door::access::Need::Delete => "`--allow-delete`",
+                _ => "`--allow-schema`",
+            });
         let first = entry.wording.description.split_inclusive(['.', ':']).next().unwrap_or_default();
-        let _ = writeln!(table, "| {} | `{}` | {flag} | {} |", entry.toolset, entry.name, first.trim_end_matches(':'));
+        let _ = writeln!(
+            table,
+            "| {} | `{}` | {flag} | {} |",
+            entry.toolset,
+            entry.name,
+            first.trim_end_matches(':')
+        );
     }
     table
 }
@@ -115,7 +125,8 @@ fn setting_table() -> String {
     let mut table = String::from("| setting | variable | default |\n|---|---|---|\n");
     let loaded = crate::config::load(None, std::iter::empty(), serde_json::Map::new());
     for setting in loaded.map(|l| l.settings).unwrap_or_default() {
-        let _ = writeln!(table, "| `{}` | `{}` | `{}` |", setting.name, variable(&setting.name), setting.value);
+        let _ =
+            writeln!(table, "| `{}` | `{}` | `{}` |", setting.name, variable(&setting.name), setting.value);
     }
     table
 }

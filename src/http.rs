@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::owner::background::Owned;
-use crate::owner::{Kind, Lock, relay};
+use crate::owner::{Kind, relay};
 
 /// Waits for Ctrl-C or SIGTERM.
 pub async fn told_to_stop() {
@@ -56,13 +56,7 @@ impl Server {
         no_auth: bool,
     ) -> anyhow::Result<Self> {
         let listener = bind(address).await?;
-        let lock = match Lock::take(directory, Kind::Foreground)? {
-            Some(lock) => lock,
-            None => {
-                relay::ask_to_make_way(directory).await?;
-                Lock::take_or_say(directory, Kind::Foreground)?
-            }
-        };
+        let lock = relay::take_over(directory).await?;
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
         let Config { allow, tools, http, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };

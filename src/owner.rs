@@ -73,8 +73,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let holder =
-            Holder { pid: std::process::id(), kind, version: env!("CARGO_PKG_VERSION").to_owned() };
+        let holder = Holder { pid: std::process::id(), kind, version: env!("CARGO_PKG_VERSION").to_owned() };
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(serde_json::to_string(&holder)?.as_bytes())?;

@@ -27,7 +27,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { format: Format::Text, level: "warn".into() }
+        Self { format: Format::Text, level: "warn,rmcp=error".into() }
     }
 }
 

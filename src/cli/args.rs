@@ -46,7 +46,8 @@ impl Global {
         if let Some(format) = self.log_format {
             flags.insert("log".into(), json!({ "format": format }));
         }
-        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let variables =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let loaded = config::load(self.config.as_deref(), variables, flags)
             .map_err(|e| Failed::new(Exit::Config, e))?;
         telemetry::start(&loaded.config.log);

@@ -80,7 +80,12 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
             if global.json {
                 say(&done);
             } else {
-                say(format_args!("exported {:?}: {} records to {}", text(&done, "name"), done["records"], file.display()));
+                say(format_args!(
+                    "exported {:?}: {} records to {}",
+                    text(&done, "name"),
+                    done["records"],
+                    file.display()
+                ));
             }
         }
         Base::List => {

@@ -47,7 +47,10 @@ mod tests {
     #[test]
     fn never_prints() {
         let secret = Secret::new("patAbc.123");
-        assert_eq!(format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()), "*** *** \"***\"");
+        assert_eq!(
+            format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()),
+            "*** *** \"***\""
+        );
         assert_eq!(secret.reveal(), "patAbc.123");
     }
 }

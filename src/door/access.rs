@@ -55,7 +55,9 @@ impl Rights {
         }
         Err(Fault::new(
             Code::Forbidden,
-            format!("this needs the right to {needed}, which you do not have; a person can start the server with {flag} and use a token with the scope for it."),
+            format!(
+                "this needs the right to {needed}, which you do not have; a person can start the server with {flag} and use a token with the scope for it."
+            ),
         ))
     }
 }

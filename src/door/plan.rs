@@ -19,15 +19,27 @@ pub struct Plan {
 
 impl Plan {
     /// A plan to do `action` on the table of `view`, if the rights allow it.
-    pub(crate) fn new(view: &TableView, action: Action, typecast: bool, rights: Rights) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        view: &TableView,
+        action: Action,
+        typecast: bool,
+        rights: Rights,
+    ) -> Result<Self, Fault> {
         let need = if matches!(action, Action::Delete(_)) { Need::Delete } else { Need::Write };
         rights.require(need)?;
         match action.len() {
-            0 => return Err(Fault::new(Code::InvalidArguments, "records is empty; send at least one record.")),
+            0 => {
+                return Err(Fault::new(
+                    Code::InvalidArguments,
+                    "records is empty; send at least one record.",
+                ));
+            }
             n if n > MAX_RECORDS => {
                 return Err(Fault::new(
                     Code::LimitExceeded,
-                    format!("a call writes at most {MAX_RECORDS} records, not {n}; send them in several calls."),
+                    format!(
+                        "a call writes at most {MAX_RECORDS} records, not {n}; send them in several calls."
+                    ),
                 ));
             }
             _ => {}

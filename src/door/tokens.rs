@@ -43,7 +43,10 @@ impl Tokens {
     pub async fn create(&self, name: &str, scopes: &[String]) -> Result<(StoredToken, Secret), Fault> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 {
-            return Err(Fault::new(Code::InvalidArguments, "a token needs a name of 1 to 100 characters (--name)"));
+            return Err(Fault::new(
+                Code::InvalidArguments,
+                "a token needs a name of 1 to 100 characters (--name)",
+            ));
         }
         if let Some(unknown) = scopes.iter().find(|s| !SCOPES.contains(&s.as_str())) {
             return Err(Fault::new(

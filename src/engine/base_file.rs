@@ -66,8 +66,11 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
         .map_err(bad)?;
     number_rows(&mut snapshot);
     complete_inverses(&mut snapshot);
-    let comments =
-        head.comments.into_iter().flat_map(|(rec, list)| list.into_iter().map(move |c| (rec.clone(), c))).collect();
+    let comments = head
+        .comments
+        .into_iter()
+        .flat_map(|(rec, list)| list.into_iter().map(move |c| (rec.clone(), c)))
+        .collect();
     Ok(Loaded { snapshot, comments })
 }
 
@@ -104,7 +107,11 @@ impl<'de> Visitor<'de> for Document<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             if key == "records" {
-                map.next_value_seed(Tables { schema: self.schema, snapshot: &mut *self.snapshot, now: self.now })?;
+                map.next_value_seed(Tables {
+                    schema: self.schema,
+                    snapshot: &mut *self.snapshot,
+                    now: self.now,
+                })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -193,7 +200,8 @@ impl<'de> Visitor<'de> for Records<'_> {
                 let at = match places.get(name) {
                     Some(at) => *at,
                     None => {
-                        let field = table.field(name).map_err(|f| A::Error::custom(format!("{}: {f}", place())))?;
+                        let field =
+                            table.field(name).map_err(|f| A::Error::custom(format!("{}: {f}", place())))?;
                         let at = table.field_index(field.id).unwrap_or_default();
                         places.insert(name.clone(), at);
                         at

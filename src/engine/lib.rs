@@ -193,7 +193,12 @@ impl Engine {
     }
 
     /// Takes in a base read from a file. `progress` is told the rows written so far.
-    pub async fn import(&self, file: base_file::Loaded, by: String, progress: Progress) -> Result<i64, Fault> {
+    pub async fn import(
+        &self,
+        file: base_file::Loaded,
+        by: String,
+        progress: Progress,
+    ) -> Result<i64, Fault> {
         let (reply, answer) = oneshot::channel();
         let base_file::Loaded { snapshot, comments } = file;
         self.send(Job::Import { snapshot, comments, by, progress, reply }).await?;

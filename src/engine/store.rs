@@ -21,10 +21,14 @@ const APPLICATION_ID: i64 = 0x5462_7772;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is there but is not a database of ours.
-    #[error("{0} is not a Tablewright database; choose another data directory with --data-dir, or move the file away")]
+    #[error(
+        "{0} is not a Tablewright database; choose another data directory with --data-dir, or move the file away"
+    )]
     NotOurs(String),
     /// A newer version of this program has written the file.
-    #[error("{path} was written by a newer version of Tablewright (schema {found}, this one knows {known}); use that version, or another --data-dir")]
+    #[error(
+        "{path} was written by a newer version of Tablewright (schema {found}, this one knows {known}); use that version, or another --data-dir"
+    )]
     Newer {
         /// The file.
         path: String,
@@ -58,7 +62,9 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = error_code(&error);
         let message = match code.as_deref() {
-            Some("13") => "the disk is full: nothing of this write was kept; free space and send it again".to_owned(),
+            Some("13") => {
+                "the disk is full: nothing of this write was kept; free space and send it again".to_owned()
+            }
             Some("8" | "1032") => "the database is read-only: nothing of this write was kept".to_owned(),
             _ => {
                 tracing::error!(%error, "store");
@@ -106,7 +112,11 @@ impl Store {
             .map_err(|source| {
                 let error = Error::Open { path: shown.clone(), source };
                 // 26 is SQLITE_NOTADB.
-                if error_code(&error).as_deref() == Some("26") { Error::NotOurs(shown.clone()) } else { error }
+                if error_code(&error).as_deref() == Some("26") {
+                    Error::NotOurs(shown.clone())
+                } else {
+                    error
+                }
             })?;
         let store = Self { pool };
         store.check_ours(&shown).await?;

@@ -30,9 +30,21 @@ pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
 /// Something to write.
 pub(crate) enum Job {
     /// Records of a base.
-    Commit { base: BaseId, write: Write, by: String, audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>, reply: Reply<Outcome> },
+    Commit {
+        base: BaseId,
+        write: Write,
+        by: String,
+        audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>,
+        reply: Reply<Outcome>,
+    },
     /// A whole new base.
-    Import { snapshot: Snapshot, comments: Vec<(String, Value)>, by: String, progress: Progress, reply: Reply<i64> },
+    Import {
+        snapshot: Snapshot,
+        comments: Vec<(String, Value)>,
+        by: String,
+        progress: Progress,
+        reply: Reply<i64>,
+    },
     /// A base to delete.
     Delete { base: BaseId, by: String, reply: Reply<i64> },
     /// Answers when everything before it is written.
@@ -157,7 +169,13 @@ impl Group {
         self.replies.push((reply, result.records, changed));
     }
 
-    async fn apply(&mut self, shared: &Shared, base: BaseId, write: &Write, by: &str) -> Result<Applied, Fault> {
+    async fn apply(
+        &mut self,
+        shared: &Shared,
+        base: BaseId,
+        write: &Write,
+        by: &str,
+    ) -> Result<Applied, Fault> {
         if !self.drafts.contains_key(&base) {
             let snapshot = shared.snapshot(base).await?;
             self.drafts.insert(base, Draft::of(&snapshot));
@@ -173,7 +191,8 @@ impl Group {
         for (base, draft) in &mut self.drafts {
             collect(*base, draft, &mut self.batch);
         }
-        let empty = self.batch.changes.is_empty() && self.batch.audit.is_empty() && self.batch.schemas.is_empty();
+        let empty =
+            self.batch.changes.is_empty() && self.batch.audit.is_empty() && self.batch.schemas.is_empty();
         let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
         match written {
             Ok(numbers) => {
@@ -257,8 +276,13 @@ async fn import(
 }
 
 async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault> {
-    let change =
-        LoggedChange { base, at: shared.clock.now_ms(), by, kind: ChangeKind::BaseDeleted, tables: Vec::new() };
+    let change = LoggedChange {
+        base,
+        at: shared.clock.now_ms(),
+        by,
+        kind: ChangeKind::BaseDeleted,
+        tables: Vec::new(),
+    };
     let seq = shared.store.delete_base(&change).await.map_err(Fault::from)?;
     shared.list(base, None);
     shared.last_change.send_replace(seq);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
@@ -21,6 +22,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::mcp::Parts;
 use crate::mcp::handler::Handler;
+use crate::mcp::strict;
 use crate::mcp::wire::MAX_LINE;
 
 /// Settings of the HTTP entry.
@@ -84,14 +86,20 @@ pub fn router(
     let guard = Arc::new(Guard { options, entry, flags });
     Router::new()
         .route_service("/mcp", mcp)
+        .route_layer(from_fn(require_json))
         .route_layer(from_fn_with_state(guard.clone(), require_caller))
         .layer(limit)
         .route("/healthz", get(|| async { "ok\n" }))
         .layer(from_fn_with_state(guard, check_place))
 }
 
-fn refusal(status: StatusCode, message: &str) -> Response {
-    let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000, "message": message}});
+/// JSON-RPC's code for a body that is no JSON.
+const PARSE_ERROR: i32 = -32700;
+/// Our code for a request that is not let in.
+const NOT_LET_IN: i32 = -32000;
+
+fn refusal(status: StatusCode, code: i32, message: &str) -> Response {
+    let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
@@ -114,6 +122,7 @@ async fn check_place(State(guard): State<Arc<Guard>>, request: Request, next: Ne
     if !host.is_some_and(|name| known(&name.to_ascii_lowercase())) {
         return refusal(
             StatusCode::FORBIDDEN,
+            NOT_LET_IN,
             "this Host is not allowed; use localhost, or add the name to http.allowed_hosts",
         );
     }
@@ -122,10 +131,29 @@ async fn check_place(State(guard): State<Arc<Guard>>, request: Request, next: Ne
     {
         return refusal(
             StatusCode::FORBIDDEN,
+            NOT_LET_IN,
             "this Origin is not allowed; add it to http.allowed_origins if the page is yours",
         );
     }
     next.run(request).await
+}
+
+/// Refuses bodies that are too long, are not JSON, or have a key twice in one object.
+async fn require_json(request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, MAX_LINE).await else {
+        let message = format!("a message may have at most {MAX_LINE} bytes; send fewer records per call");
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, PARSE_ERROR, &message);
+    };
+    match strict::check(&bytes) {
+        Ok(()) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Err(why) => {
+            refusal(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("the body is not usable JSON: {why}"))
+        }
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -145,6 +173,7 @@ async fn require_caller(State(guard): State<Arc<Guard>>, mut request: Request, n
     let Some(caller) = caller else {
         let mut response = refusal(
             StatusCode::UNAUTHORIZED,
+            NOT_LET_IN,
             "send a token in force as \"Authorization: Bearer …\"; `tablewright token create --name N` makes one",
         );
         let challenge = HeaderValue::from_static("Bearer realm=\"tablewright\"");
@@ -175,7 +204,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Refuses an address that is not loopback when everyone may come in.
 pub fn check_address(address: SocketAddr, entry: &Entry) -> Result<(), &'static str> {
     if matches!(entry, Entry::Anyone) && !address.ip().is_loopback() {
-        return Err("--no-auth works on a loopback address only; use 127.0.0.1, or leave it out and use tokens");
+        return Err(
+            "--no-auth works on a loopback address only; use 127.0.0.1, or leave it out and use tokens",
+        );
     }
     Ok(())
 }

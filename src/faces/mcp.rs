@@ -2,6 +2,7 @@
 
 pub mod handler;
 pub mod pipe;
+pub mod strict;
 pub mod wire;
 
 use std::collections::HashMap;

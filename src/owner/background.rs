@@ -97,7 +97,8 @@ impl Clients {
         let hello: Hello = match serde_json::from_slice(&line) {
             Ok(hello) => hello,
             Err(error) => {
-                let _ = say(&mut writer, &refuse(format!("this is no greeting of Tablewright: {error}"))).await;
+                let _ =
+                    say(&mut writer, &refuse(format!("this is no greeting of Tablewright: {error}"))).await;
                 return;
             }
         };
@@ -114,7 +115,8 @@ impl Clients {
             return;
         }
         if self.count.fetch_add(1, Ordering::SeqCst) >= MAX_CLIENTS {
-            let _ = say(&mut writer, &refuse(format!("{MAX_CLIENTS} clients are being served already"))).await;
+            let _ =
+                say(&mut writer, &refuse(format!("{MAX_CLIENTS} clients are being served already"))).await;
         } else {
             self.changed.send_replace(self.count.load(Ordering::SeqCst));
             self.welcome(hello.want, reader, writer).await;

@@ -1,10 +1,11 @@
 //! A client process: a pipe between its standard streams and the owner.
 //!
-//! It outlives the owner. When an owner goes away, calls in flight are answered with an error
-//! that says their outcome is unknown, the next owner is found or started, and the conversation
-//! goes on there.
+//! It outlives the owner. When an owner goes away, the next one is found or started and the
+//! conversation goes on there: reads in flight are sent again, writes are answered with an error
+//! that says their outcome is unknown.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tablewright_door::access::Need;
 use tablewright_faces::mcp::wire::MAX_LINE;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -30,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Owners lost in a row, without an answer between, before a conversation gives up.
 const MAX_LOSSES: u32 = 5;
 
+/// Longest request that is kept to be sent again, in bytes.
+const MAX_REPEATED: usize = 64 * 1024;
+
 type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
 
 /// What the socket's other side said to our greeting.
@@ -47,8 +52,7 @@ fn foreign(directory: &Path, what: &str) -> anyhow::Error {
 
 async fn greet(directory: &Path, stream: UnixStream, want: &Want) -> anyhow::Result<Greeted> {
     let (reader, mut writer) = stream.into_split();
-    let hello =
-        Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into(), want: want.clone() };
+    let hello = Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").into(), want: want.clone() };
     let mut line = serde_json::to_vec(&hello)?;
     line.push(b'\n');
     if writer.write_all(&line).await.is_err() {
@@ -81,7 +85,10 @@ async fn reach(directory: &Path, config: Option<&Path>, want: &Want) -> anyhow::
                 Greeted::MakingWay | Greeted::Gone => {}
             },
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(Failed::new(Exit::Store, format!("{}: {error}", socket_path(directory).display())));
+                return Err(Failed::new(
+                    Exit::Store,
+                    format!("{}: {error}", socket_path(directory).display()),
+                ));
             }
             Err(_) => start = true,
         }
@@ -148,22 +155,24 @@ fn last_words(directory: &Path) -> String {
     last.trim_start_matches("tablewright: ").to_owned()
 }
 
-/// Asks a background owner to end and waits until its lock is free.
-pub async fn ask_to_make_way(directory: &Path) -> anyhow::Result<()> {
-    let Ok(stream) = UnixStream::connect(socket_path(directory)).await else { return Ok(()) };
-    if let Greeted::MakingWay = greet(directory, stream, &Want::MakeWay).await? {
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if UnixStream::connect(socket_path(directory)).await.is_err() {
-                if let Some(lock) = Lock::take(directory, Kind::Foreground)? {
-                    drop(lock);
-                    return Ok(());
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
+/// Takes the lock of `directory` for a foreground owner; background owners are asked to end.
+pub async fn take_over(directory: &Path) -> anyhow::Result<Lock> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(lock) = Lock::take(directory, Kind::Foreground)? {
+            return Ok(lock);
         }
+        if Instant::now() > deadline {
+            return Err(in_use(directory));
+        }
+        // A client that lost its owner may have started another one: ask that one too.
+        if let Ok(stream) = UnixStream::connect(socket_path(directory)).await {
+            greet(directory, stream, &Want::MakeWay).await?;
+        } else if Lock::holder(directory).is_some_and(|holder| holder.kind == Kind::Alone) {
+            return Err(in_use(directory));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 /// Has the owner do `command`; `progress` is told how far it is.
@@ -178,7 +187,9 @@ pub async fn admin(
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line).await? == 0 {
-            anyhow::bail!("the process that holds the data directory ended before it answered; look before you try again");
+            anyhow::bail!(
+                "the process that holds the data directory ended before it answered; look before you try again"
+            );
         }
         match serde_json::from_slice(&line)? {
             Report::Progress { done, total } => progress(done, total),
@@ -191,8 +202,11 @@ pub async fn admin(
 /// What the relay remembers of a conversation.
 #[derive(Default)]
 struct Conversation {
-    /// Ids of requests without an answer, as they were written.
-    waiting: BTreeSet<String>,
+    /// Requests without an answer, by their ids as they were written; with the line itself when
+    /// it may be sent again.
+    waiting: BTreeMap<String, Option<Vec<u8>>>,
+    /// Tools that change nothing.
+    reading: HashSet<&'static str>,
     /// The handshake of the older era, to be repeated with the next owner.
     initialize: Option<Vec<u8>>,
     initialized: Option<Vec<u8>>,
@@ -202,12 +216,19 @@ struct Conversation {
 struct Peek<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
-    method: Option<std::borrow::Cow<'a, str>>,
+    method: Option<Cow<'a, str>>,
+    params: Option<PeekParams<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PeekParams<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
 }
 
 impl Conversation {
     fn sent(&mut self, line: &[u8]) {
-        let Ok(Peek { id, method: Some(method) }) = serde_json::from_slice(line) else { return };
+        let Ok(Peek { id, method: Some(method), params }) = serde_json::from_slice(line) else { return };
         match (&*method, id) {
             ("notifications/initialized", _) => self.initialized = Some(line.to_vec()),
             (_, None) => {}
@@ -215,7 +236,10 @@ impl Conversation {
                 if name == "initialize" {
                     self.initialize = Some(line.to_vec());
                 }
-                self.waiting.insert(id.get().to_owned());
+                let tool = params.and_then(|p| p.name);
+                let changes = name == "tools/call" && !tool.is_some_and(|tool| self.reading.contains(&*tool));
+                let again = (!changes && line.len() <= MAX_REPEATED).then(|| line.to_vec());
+                self.waiting.insert(id.get().to_owned(), again);
             }
         }
     }
@@ -226,18 +250,21 @@ impl Conversation {
             .strip_prefix(br#"{"jsonrpc":"2.0","id":"#)
             .and_then(|rest| Some(&rest[..memchr::memchr(b',', rest)?]))
             .and_then(|id| std::str::from_utf8(id).ok());
-        if quick.is_some_and(|id| self.waiting.remove(id)) {
+        if quick.is_some_and(|id| self.waiting.remove(id).is_some()) {
             return;
         }
-        if let Ok(Peek { id: Some(id), method: None }) = serde_json::from_slice(line) {
+        if let Ok(Peek { id: Some(id), method: None, .. }) = serde_json::from_slice(line) {
             self.waiting.remove(id.get());
         }
     }
 
-    /// Errors for all calls whose owner is gone.
+    /// Errors for the calls that cannot be sent again, now that their owner is gone.
     fn lost(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        for id in std::mem::take(&mut self.waiting) {
+        let gone: Vec<String> =
+            self.waiting.iter().filter(|(_, line)| line.is_none()).map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            self.waiting.remove(&id);
             let id: Value = serde_json::from_str(&id).unwrap_or_default();
             let message = "the server process ended before it answered. Whether a write was done is not known: read the records before you send it again.";
             let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": message}});
@@ -247,17 +274,26 @@ impl Conversation {
         out
     }
 
-    /// Repeats the handshake with a new owner.
-    async fn resume(&self, owner: &mut Owner) -> std::io::Result<()> {
-        if let Some(line) = &self.initialize {
+    /// Repeats the handshake and the open reads with a new owner.
+    async fn resume(&self, owner: &mut Owner, partial: &[u8]) -> std::io::Result<()> {
+        let greeting = self.initialize.as_ref().filter(|_| !self.handshake_is_open());
+        if let Some(line) = greeting {
             owner.1.write_all(line).await?;
             let mut answer = Vec::new();
             owner.0.read_until(b'\n', &mut answer).await?;
+            if let Some(line) = &self.initialized {
+                owner.1.write_all(line).await?;
+            }
         }
-        if let Some(line) = &self.initialized {
+        for line in self.waiting.values().flatten() {
             owner.1.write_all(line).await?;
         }
-        Ok(())
+        owner.1.write_all(partial).await
+    }
+
+    /// True while the client waits for the answer to its own handshake.
+    fn handshake_is_open(&self) -> bool {
+        self.waiting.values().flatten().any(|line| Some(line) == self.initialize.as_ref())
     }
 }
 
@@ -274,7 +310,10 @@ pub async fn run(directory: &Path, config: Option<&Path>, want: Want) -> anyhow:
     let mut owner = reach(directory, config, &want).await?;
     let mut client = BufReader::with_capacity(64 * 1024, super::stdin());
     let mut out = super::stdout();
-    let mut conversation = Conversation::default();
+    let registry = tablewright_tools::registry()?;
+    let reading =
+        registry.entries().iter().filter(|e| e.wording.scope == Need::Read).map(|e| e.name).collect();
+    let mut conversation = Conversation { reading, ..Conversation::default() };
     // What the client has sent of a line that is not complete yet.
     let mut partial = Vec::new();
     let mut losses = 0;
@@ -292,12 +331,14 @@ pub async fn run(directory: &Path, config: Option<&Path>, want: Want) -> anyhow:
         out.flush().await?;
         losses += 1;
         if losses > MAX_LOSSES {
-            anyhow::bail!("the background process ends again and again; see {}", directory.join("owner.log").display());
+            anyhow::bail!(
+                "the background process ends again and again; see {}",
+                directory.join("owner.log").display()
+            );
         }
         owner = reach(directory, config, &want).await?;
         // When this owner is gone too, the next round finds out.
-        let _ = conversation.resume(&mut owner).await;
-        let _ = owner.1.write_all(&partial).await;
+        let _ = conversation.resume(&mut owner, &partial).await;
     }
 }
 

@@ -64,7 +64,9 @@ impl From<Answer> for Reply {
             Answer::Structured(value) => {
                 Self { text: value.to_string(), structured: Some(value), is_error: false }
             }
-            Answer::Failed(value) => Self { text: value.to_string(), structured: Some(value), is_error: true },
+            Answer::Failed(value) => {
+                Self { text: value.to_string(), structured: Some(value), is_error: true }
+            }
         }
     }
 }

@@ -73,11 +73,17 @@ fn tidy(value: &mut Value) {
 }
 
 fn properties(schema: &Map<String, Value>) -> Vec<&str> {
-    schema.get("properties").and_then(Value::as_object).map_or(Vec::new(), |p| p.keys().map(String::as_str).collect())
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .map_or(Vec::new(), |p| p.keys().map(String::as_str).collect())
 }
 
 /// Reads a tool's arguments. A `null` argument counts as left out.
-pub fn decode<T: DeserializeOwned>(schema: &Map<String, Value>, mut given: Map<String, Value>) -> Result<T, Fault> {
+pub fn decode<T: DeserializeOwned>(
+    schema: &Map<String, Value>,
+    mut given: Map<String, Value>,
+) -> Result<T, Fault> {
     given.retain(|_, value| !value.is_null());
     let known = properties(schema);
     if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
@@ -105,10 +111,7 @@ pub fn decode<T: DeserializeOwned>(schema: &Map<String, Value>, mut given: Map<S
         let path = error.path().to_string();
         let top = path.split(['.', '[']).next().unwrap_or_default();
         let problem: String = error.inner().to_string().chars().take(300).collect();
-        Fault::new(
-            Code::InvalidArguments,
-            format!("argument {path}: {problem}. {}", explain(schema, &[top])),
-        )
+        Fault::new(Code::InvalidArguments, format!("argument {path}: {problem}. {}", explain(schema, &[top])))
     })
 }
 

@@ -41,7 +41,8 @@ pub trait Tool: Send + Sync + 'static {
     }
 
     /// Runs it.
-    fn run(context: &mut CallContext, args: Self::Args) -> impl Future<Output = Result<Answer, Fault>> + Send;
+    fn run(context: &mut CallContext, args: Self::Args)
+    -> impl Future<Output = Result<Answer, Fault>> + Send;
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send + 'a>>;

@@ -36,7 +36,8 @@ impl Surface {
             let named = |wanted: &str| selection.toolsets.iter().any(|t| t == wanted);
             named("all")
                 || named(name)
-                || (usual && (named("default") || selection.toolsets.is_empty() && selection.tools.is_empty()))
+                || (usual
+                    && (named("default") || selection.toolsets.is_empty() && selection.tools.is_empty()))
         };
         let tools: Vec<Arc<Entry>> = registry
             .entries()

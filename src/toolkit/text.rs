@@ -54,7 +54,9 @@ pub fn accept(text: &str) -> Result<String, Fault> {
     if text.contains(CUT_MARK) {
         return Err(Fault::new(
             Code::InvalidValue,
-            format!("the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records and format \"json\", then send all of it."),
+            format!(
+                "the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records and format \"json\", then send all of it."
+            ),
         ));
     }
     let mut out = String::with_capacity(text.len());

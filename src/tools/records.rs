@@ -8,9 +8,9 @@ use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
 use tablewright_engine::base::query::{After, of_view};
 use tablewright_engine::base::{Query, search};
+use tablewright_toolkit::Answer;
 use tablewright_toolkit::answer::MAX_ROWS;
 use tablewright_toolkit::registry::{CallContext, Tool};
-use tablewright_toolkit::Answer;
 
 use crate::cursor;
 use crate::rows::{About, Format, Rows, places, record_json};
@@ -114,7 +114,8 @@ impl Tool for ListRecords {
         about.cursor = next.map(|next| cursor::encode(next, &query_text));
         if page.moved {
             about.note = Some(
-                "The table changed since the page before: rows that moved may be missing or come twice.".into(),
+                "The table changed since the page before: rows that moved may be missing or come twice."
+                    .into(),
             );
         }
         Ok(rows.finish(context, about))
@@ -173,11 +174,15 @@ impl Tool for GetRecords {
         let fields = places(&view, args.fields.as_deref(), (0..table.fields.len()).collect())?;
         let ids = record_ids(&args.records)?;
         let mut notes = Vec::new();
-        let (found, missing): (Vec<&RecordId>, Vec<&RecordId>) = ids.iter().partition(|id| view.slot(id).is_some());
+        let (found, missing): (Vec<&RecordId>, Vec<&RecordId>) =
+            ids.iter().partition(|id| view.slot(id).is_some());
         if found.is_empty() {
             return Err(Fault::new(
                 Code::UnknownRecord,
-                format!("table {:?} has none of these records; they may be deleted or in another table.", table.name),
+                format!(
+                    "table {:?} has none of these records; they may be deleted or in another table.",
+                    table.name
+                ),
             ));
         }
         if !missing.is_empty() {
@@ -193,7 +198,9 @@ impl Tool for GetRecords {
             notes.push(format!("The answer is full; ask again for: {}.", left.join(", ")));
         }
         for name in args.expand.as_deref().unwrap_or_default() {
-            if let Some(note) = expand(&mut rows, &view, &slots[..returned], name, args.format.unwrap_or_default())? {
+            if let Some(note) =
+                expand(&mut rows, &view, &slots[..returned], name, args.format.unwrap_or_default())?
+            {
                 notes.push(note);
             }
         }
@@ -204,7 +211,13 @@ impl Tool for GetRecords {
 }
 
 /// Adds the records that `slots` link to through the field `name`.
-fn expand(rows: &mut Rows, view: &TableView, slots: &[usize], name: &str, format: Format) -> Result<Option<String>, Fault> {
+fn expand(
+    rows: &mut Rows,
+    view: &TableView,
+    slots: &[usize],
+    name: &str,
+    format: Format,
+) -> Result<Option<String>, Fault> {
     let table = view.schema();
     let field = table.field(name)?;
     let Some(link) = field.link() else {
@@ -293,7 +306,9 @@ impl Tool for SearchRecords {
             .iter()
             .skip(start)
             .take(limit)
-            .take_while(|(n, hit)| hit_row(&mut rows, &tables[*n], hit.slot, &terms, args.format.unwrap_or_default()))
+            .take_while(|(n, hit)| {
+                hit_row(&mut rows, &tables[*n], hit.slot, &terms, args.format.unwrap_or_default())
+            })
             .count();
         let mut about = About::local(returned, hits.len());
         if start + returned < hits.len() {

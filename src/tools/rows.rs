@@ -172,7 +172,10 @@ impl About {
     }
 
     fn line(&self) -> String {
-        let mut line = format!("{} of {} records; source {}, age {} s", self.returned, self.total, self.source, self.age_seconds);
+        let mut line = format!(
+            "{} of {} records; source {}, age {} s",
+            self.returned, self.total, self.source, self.age_seconds
+        );
         match &self.cursor {
             Some(cursor) => line.push_str(&format!("; for more, call again with cursor \"{cursor}\"")),
             None => line.push_str("; end"),
@@ -186,7 +189,11 @@ impl About {
 }
 
 /// The places of the named fields; all of `otherwise` when none are named.
-pub(crate) fn places(view: &TableView, named: Option<&[String]>, otherwise: Vec<usize>) -> Result<Vec<usize>, Fault> {
+pub(crate) fn places(
+    view: &TableView,
+    named: Option<&[String]>,
+    otherwise: Vec<usize>,
+) -> Result<Vec<usize>, Fault> {
     let table = view.schema();
     match named {
         None | Some([]) => Ok(otherwise),

@@ -107,7 +107,7 @@ struct DescribedTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Vec<Map<String, Value>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    views: Option<Vec<Value>>,
+    views: Option<Vec<Map<String, Value>>>,
 }
 
 impl Tool for DescribeBase {
@@ -139,19 +139,24 @@ fn describe(view: &TableView, detail: Detail) -> DescribedTable {
         description: table.description.clone(),
         id: full.then(|| table.id.to_string()),
         primary: (detail != Detail::Tables).then(|| table.primary().name.clone()),
-        fields: (detail != Detail::Tables).then(|| table.fields.iter().map(|f| field(view, f, full)).collect()),
-        views: full
-            .then(|| table.views.iter().map(|v| serde_json::to_value(v).unwrap_or_default()).collect()),
+        fields: (detail != Detail::Tables)
+            .then(|| table.fields.iter().map(|f| field(view, f, full)).collect()),
+        views: full.then(|| table.views.iter().filter_map(object).collect()),
+    }
+}
+
+fn object(value: impl Serialize) -> Option<Map<String, Value>> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => Some(map),
+        _ => None,
     }
 }
 
 fn field(view: &TableView, field: &Field, full: bool) -> Map<String, Value> {
-    let mut shown = Map::new();
     if full {
-        if let Ok(Value::Object(whole)) = serde_json::to_value(field) {
-            return whole;
-        }
+        return object(field).unwrap_or_default();
     }
+    let mut shown = Map::new();
     shown.insert("name".into(), Value::from(field.name.as_str()));
     shown.insert("type".into(), Value::from(field.type_name.as_str()));
     if let Some(description) = &field.description {

@@ -76,10 +76,12 @@ impl FieldType {
             Self::SingleSelect(_) => Layout::Choice,
             Self::MultipleSelects(_) => Layout::Choices,
             Self::Links(_) => Layout::Links,
-            Self::Formula { result: Some(result), .. } | Self::Rollup(_, Some(result)) => match result.layout() {
-                layout @ (Layout::Text | Layout::Number | Layout::Instant | Layout::Check) => layout,
-                _ => Layout::Json,
-            },
+            Self::Formula { result: Some(result), .. } | Self::Rollup(_, Some(result)) => {
+                match result.layout() {
+                    layout @ (Layout::Text | Layout::Number | Layout::Instant | Layout::Check) => layout,
+                    _ => Layout::Json,
+                }
+            }
             Self::ExternalSyncSource => Layout::Text,
             _ => Layout::Json,
         }
@@ -269,10 +271,12 @@ pub fn json_text(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => if *flag { "true" } else { "" }.to_owned(),
         Value::Array(items) => items.iter().map(json_text).collect::<Vec<_>>().join("; "),
-        Value::Object(map) => ["name", "filename", "text", "label", "value", "specialValue", "error", "email", "id"]
-            .iter()
-            .find_map(|key| map.get(*key).and_then(Value::as_str))
-            .map_or_else(|| value.to_string(), str::to_owned),
+        Value::Object(map) => {
+            ["name", "filename", "text", "label", "value", "specialValue", "error", "email", "id"]
+                .iter()
+                .find_map(|key| map.get(*key).and_then(Value::as_str))
+                .map_or_else(|| value.to_string(), str::to_owned)
+        }
     }
 }
 
@@ -291,15 +295,34 @@ mod tests {
         let link = json!({"linkedTableId": "tblA1b2C3d4E5f6G7"});
         for (field, values) in [
             (field("singleLineText", json!({})), vec![json!("x"), json!(3), json!({"odd": [1]})]),
-            (field("number", json!({"precision": 2})), vec![json!(3), json!(1.25), json!(0), json!({"specialValue": "NaN"}), json!("12"), json!(12345678901234567890u64)]),
+            (
+                field("number", json!({"precision": 2})),
+                vec![
+                    json!(3),
+                    json!(1.25),
+                    json!(0),
+                    json!({"specialValue": "NaN"}),
+                    json!("12"),
+                    json!(12345678901234567890u64),
+                ],
+            ),
             (field("checkbox", json!({})), vec![json!(true), json!("yes")]),
-            (field("date", json!({})), vec![json!("2026-03-01"), json!("2026-03-01T10:00:00.000Z"), json!("soon")]),
-            (field("dateTime", json!({})), vec![json!("2026-03-01T08:15:00.000Z"), json!("1899-12-31T23:59:59.999Z")]),
+            (
+                field("date", json!({})),
+                vec![json!("2026-03-01"), json!("2026-03-01T10:00:00.000Z"), json!("soon")],
+            ),
+            (
+                field("dateTime", json!({})),
+                vec![json!("2026-03-01T08:15:00.000Z"), json!("1899-12-31T23:59:59.999Z")],
+            ),
             (field("singleSelect", select.clone()), vec![json!("b"), json!("unknown")]),
             (field("multipleSelects", select), vec![json!(["b", "a"]), json!(["b", "zz"]), json!("b")]),
             (field("multipleRecordLinks", link), vec![json!(["recA1b2C3d4E5f6G7"]), json!(["nope"])]),
             (field("multipleAttachments", json!({})), vec![json!([{"id": "attA1b2C3d4E5f6G7", "url": "x"}])]),
-            (field("formula", json!({"result": {"type": "number"}})), vec![json!(2.5), json!({"error": "#ERROR!"})]),
+            (
+                field("formula", json!({"result": {"type": "number"}})),
+                vec![json!(2.5), json!({"error": "#ERROR!"})],
+            ),
             (field("hologram", json!({})), vec![json!([[[1]]])]),
         ] {
             for value in values {

@@ -160,7 +160,8 @@ pub enum FieldType {
 }
 
 fn options<T: for<'de> Deserialize<'de>>(raw: &Map<String, Value>) -> Result<T, Fault> {
-    T::deserialize(&Value::Object(raw.clone())).map_err(|e| Fault::new(Code::InvalidFile, format!("options: {e}")))
+    T::deserialize(&Value::Object(raw.clone()))
+        .map_err(|e| Fault::new(Code::InvalidFile, format!("options: {e}")))
 }
 
 fn digits(raw: &Map<String, Value>, max: u64) -> Result<u8, Fault> {
@@ -168,7 +169,10 @@ fn digits(raw: &Map<String, Value>, max: u64) -> Result<u8, Fault> {
         None | Some(Value::Null) => Ok(0),
         Some(value) => match value.as_u64() {
             Some(n) if n <= max => Ok(n as u8),
-            _ => Err(Fault::new(Code::InvalidFile, format!("options.precision must be 0 to {max}, not {value}"))),
+            _ => Err(Fault::new(
+                Code::InvalidFile,
+                format!("options.precision must be 0 to {max}, not {value}"),
+            )),
         },
     }
 }

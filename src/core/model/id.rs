@@ -156,11 +156,7 @@ impl<K: Kind> FromStr for Id<K> {
             .filter(|body| body.bytes().all(|b| b.is_ascii_alphanumeric()))
             .and_then(|body| body.as_bytes().try_into().ok())
             .map(|body| Self { body, kind: PhantomData })
-            .ok_or_else(|| BadId {
-                text: text.chars().take(40).collect(),
-                noun: K::NOUN,
-                prefix: K::PREFIX,
-            })
+            .ok_or_else(|| BadId { text: text.chars().take(40).collect(), noun: K::NOUN, prefix: K::PREFIX })
     }
 }
 
@@ -187,7 +183,9 @@ mod tests {
     #[test]
     fn accepts_only_its_own_prefix_and_shape() {
         assert!(RecordId::is("recA1b2C3d4E5f6G7"));
-        for bad in ["recA1b2C3d4E5f6G", "tblA1b2C3d4E5f6G7", "recA1b2C3d4E5f6G7x", "recA1b2C3d4E5f6-7", "", "rec"] {
+        for bad in
+            ["recA1b2C3d4E5f6G", "tblA1b2C3d4E5f6G7", "recA1b2C3d4E5f6G7x", "recA1b2C3d4E5f6-7", "", "rec"]
+        {
             assert!(!RecordId::is(bad), "{bad}");
         }
         // Fourteen bytes, but not fourteen ASCII characters.

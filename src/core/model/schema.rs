@@ -144,7 +144,11 @@ impl Table {
             |near| {
                 let hint = if near.is_empty() {
                     let names: Vec<&str> = self.fields.iter().take(12).map(|f| f.name.as_str()).collect();
-                    format!(" Fields: {}{}.", names.join(", "), if self.fields.len() > 12 { ", …" } else { "" })
+                    format!(
+                        " Fields: {}{}.",
+                        names.join(", "),
+                        if self.fields.len() > 12 { ", …" } else { "" }
+                    )
                 } else {
                     near
                 };
@@ -289,7 +293,9 @@ pub fn find_base<'a>(bases: &'a [(BaseId, String)], wanted: &str) -> Result<&'a 
         |near| {
             let hint = if near.is_empty() {
                 match bases.len() {
-                    0 => " There are no bases yet; import one with `tablewright base import FILE`.".to_owned(),
+                    0 => {
+                        " There are no bases yet; import one with `tablewright base import FILE`.".to_owned()
+                    }
                     _ => {
                         let names: Vec<&str> = bases.iter().take(20).map(|b| b.1.as_str()).collect();
                         format!(" Bases: {}.", names.join(", "))
@@ -321,7 +327,9 @@ mod tests {
     #[test]
     fn finds_by_id_name_case_and_url() {
         let table = table();
-        for wanted in ["Amount", "amount", " AMOUNT ", "fldB1b2C3d4E5f6G7", "https://x.org/a/fldB1b2C3d4E5f6G7"] {
+        for wanted in
+            ["Amount", "amount", " AMOUNT ", "fldB1b2C3d4E5f6G7", "https://x.org/a/fldB1b2C3d4E5f6G7"]
+        {
             assert_eq!(table.field(wanted).unwrap().name, "Amount", "{wanted}");
         }
         let fault = table.field("Ammount").unwrap_err();

@@ -101,7 +101,13 @@ impl Column {
                 text => Cell::Text(text.clone()),
             },
             Data::Number(c) => self::number(*c.get(row)).map_or(Cell::Blank, Cell::Number),
-            Data::Check(c) => if *c.get(row) { Cell::Checked } else { Cell::Blank },
+            Data::Check(c) => {
+                if *c.get(row) {
+                    Cell::Checked
+                } else {
+                    Cell::Blank
+                }
+            }
             Data::Instant(c) => match *c.get(row) {
                 BLANK_INSTANT => Cell::Blank,
                 ms => Cell::Instant(ms),
@@ -164,7 +170,9 @@ impl Column {
                 odd = match cell {
                     Cell::Json(value) => Some(value),
                     Cell::Text(text) => Some(Arc::new(Value::from(text.as_str()))),
-                    Cell::Number(number) => Some(Arc::new(tablewright_core::model::cell::json_number(number))),
+                    Cell::Number(number) => {
+                        Some(Arc::new(tablewright_core::model::cell::json_number(number)))
+                    }
                     Cell::Checked => Some(Arc::new(Value::Bool(true))),
                     _ => None,
                 };

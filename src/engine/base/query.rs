@@ -102,13 +102,14 @@ fn key(snapshot: &Snapshot, table: &Table, at: usize, column: &Column, slot: usi
 
 /// The rows of `table` that `query` asks for.
 pub fn run(snapshot: &Snapshot, table: &Table, data: &Arc<TableData>, query: &Query) -> Page {
-    let keys: Vec<(usize, bool)> = query
-        .sorts
-        .iter()
-        .filter_map(|s| table.field_index(s.field).map(|at| (at, s.descending)))
-        .collect();
+    let keys: Vec<(usize, bool)> =
+        query.sorts.iter().filter_map(|s| table.field_index(s.field).map(|at| (at, s.descending))).collect();
     let moved = query.after.is_some_and(|after| after.version != data.version);
-    if keys.is_empty() { in_own_order(data, query) } else { sorted(snapshot, table, data, query, &keys, moved) }
+    if keys.is_empty() {
+        in_own_order(data, query)
+    } else {
+        sorted(snapshot, table, data, query, &keys, moved)
+    }
 }
 
 fn in_own_order(data: &TableData, query: &Query) -> Page {
@@ -138,8 +139,10 @@ fn sorted(
     let mut rows: Vec<Keyed> = data
         .slots()
         .map(|slot| {
-            let keys =
-                keys.iter().map(|(at, _)| key(snapshot, table, *at, data.column(*at), slot)).collect::<Vec<_>>();
+            let keys = keys
+                .iter()
+                .map(|(at, _)| key(snapshot, table, *at, data.column(*at), slot))
+                .collect::<Vec<_>>();
             (keys, slot)
         })
         .collect();

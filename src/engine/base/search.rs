@@ -26,7 +26,13 @@ pub struct Hit {
 
 /// Rows that hold every one of `terms` in the fields at `fields`, best first, then in the
 /// table's own order.
-pub fn run(snapshot: &Snapshot, table: &Table, data: &TableData, fields: &[usize], terms: &[String]) -> Vec<Hit> {
+pub fn run(
+    snapshot: &Snapshot,
+    table: &Table,
+    data: &TableData,
+    fields: &[usize],
+    terms: &[String],
+) -> Vec<Hit> {
     if terms.is_empty() {
         return Vec::new();
     }

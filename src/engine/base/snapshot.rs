@@ -28,10 +28,9 @@ impl Snapshot {
 
     /// The schema and rows of a table of this base.
     pub fn table(&self, id: TableId) -> Result<(&Table, &Arc<TableData>), Fault> {
-        self.schema
-            .table_by_id(id)
-            .zip(self.tables.get(&id))
-            .ok_or_else(|| Fault::new(Code::UnknownTable, format!("base {:?} has no table {id}", self.schema.name)))
+        self.schema.table_by_id(id).zip(self.tables.get(&id)).ok_or_else(|| {
+            Fault::new(Code::UnknownTable, format!("base {:?} has no table {id}", self.schema.name))
+        })
     }
 
     /// The rows of a table, to be changed in this snapshot alone.

@@ -70,7 +70,8 @@ impl Draft {
             Action::Delete(ids) => ids.iter().map(|id| self.exists(table, id).map(|()| Vec::new())).collect(),
         };
         if write.atomic
-            && let Some((at, fault)) = checked.iter().enumerate().find_map(|(at, r)| Some((at, r.as_ref().err()?)))
+            && let Some((at, fault)) =
+                checked.iter().enumerate().find_map(|(at, r)| Some((at, r.as_ref().err()?)))
         {
             return Err(fault.clone().within(format_args!("record {}", at + 1)));
         }
@@ -82,7 +83,9 @@ impl Draft {
                 let cells = cells?;
                 match &write.action {
                     Action::Create(_) => self.create(&mut before, write.table, cells, now, by),
-                    Action::Update(records) => self.update(&mut before, write.table, records[at].0, cells, now, by),
+                    Action::Update(records) => {
+                        self.update(&mut before, write.table, records[at].0, cells, now, by)
+                    }
                     Action::Delete(ids) => self.delete(&mut before, write.table, ids[at]),
                 }
             })
@@ -145,8 +148,9 @@ impl Draft {
                 Target::Id(_) => {}
                 // A name that is not found is created, so it must fit the primary field.
                 Target::Name(name) => {
-                    values::accept(table.primary(), &Value::from(name.as_str()), true)
-                        .map_err(|f| f.within(format_args!("field {:?}, linked record {name:?}", field.name)))?;
+                    values::accept(table.primary(), &Value::from(name.as_str()), true).map_err(|f| {
+                        f.within(format_args!("field {:?}, linked record {name:?}", field.name))
+                    })?;
                 }
             }
         }
@@ -266,8 +270,9 @@ impl Draft {
     fn unlink_one_way(&mut self, before: &mut Before, schema: &Base, table: TableId, id: RecordId) {
         for other in &schema.tables {
             for (at, field) in other.fields.iter().enumerate() {
-                let one_way =
-                    field.link().is_some_and(|l| l.linked_table_id == table && l.inverse_link_field_id.is_none());
+                let one_way = field
+                    .link()
+                    .is_some_and(|l| l.linked_table_id == table && l.inverse_link_field_id.is_none());
                 if !one_way {
                     continue;
                 }
@@ -285,7 +290,14 @@ impl Draft {
         }
     }
 
-    fn mirror_links(&mut self, before: &mut Before, other: Mirror, id: RecordId, old: &[RecordId], new: &[RecordId]) {
+    fn mirror_links(
+        &mut self,
+        before: &mut Before,
+        other: Mirror,
+        id: RecordId,
+        old: &[RecordId],
+        new: &[RecordId],
+    ) {
         let old_set: rustc_hash::FxHashSet<&RecordId> = old.iter().collect();
         let new_set: rustc_hash::FxHashSet<&RecordId> = new.iter().collect();
         for gone in old.iter().filter(|held| !new_set.contains(held)) {
@@ -412,9 +424,10 @@ impl Draft {
     fn stored(&self, table: TableId, id: RecordId) -> Option<Map<String, Value>> {
         let (schema, data) = self.snapshot.table(table).ok()?;
         let slot = data.slot(&id)?;
-        let stored = schema.fields.iter().enumerate().filter_map(|(at, field)| {
-            Some((field.id.to_string(), data.cell(slot, at).to_stored(field)?))
-        });
+        let stored =
+            schema.fields.iter().enumerate().filter_map(|(at, field)| {
+                Some((field.id.to_string(), data.cell(slot, at).to_stored(field)?))
+            });
         Some(stored.collect())
     }
 
@@ -429,9 +442,12 @@ impl Draft {
                 (Some(was), Some(is)) if was == is => continue,
                 (Some(was), Some(is)) => {
                     let differs = |key: &String| was.get(key) != is.get(key);
-                    let keys: Vec<String> = was.keys().chain(is.keys()).filter(|k| differs(k)).cloned().collect();
+                    let keys: Vec<String> =
+                        was.keys().chain(is.keys()).filter(|k| differs(k)).cloned().collect();
                     let pick = |from: &Map<String, Value>| -> Map<String, Value> {
-                        keys.iter().map(|k| (k.clone(), from.get(k).cloned().unwrap_or(Value::Null))).collect()
+                        keys.iter()
+                            .map(|k| (k.clone(), from.get(k).cloned().unwrap_or(Value::Null)))
+                            .collect()
                     };
                     RowChange { id, before: Some(pick(&was)), after: Some(pick(&is)) }
                 }

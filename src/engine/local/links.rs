@@ -41,7 +41,8 @@ pub fn complete_inverses(snapshot: &mut Snapshot) {
         for field in 0..table.fields.len() {
             let Some(other) = mirror(snapshot, table.id, field) else { continue };
             let mut missing: FxHashMap<RecordId, Vec<RecordId>> = FxHashMap::default();
-            let (Some(here), Some(there)) = (snapshot.tables.get(&table.id), snapshot.tables.get(&other.table))
+            let (Some(here), Some(there)) =
+                (snapshot.tables.get(&table.id), snapshot.tables.get(&other.table))
             else {
                 continue;
             };

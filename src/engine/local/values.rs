@@ -43,7 +43,12 @@ fn shown(value: &Value) -> String {
 fn refuse(field: &Field, value: &Value, wants: &str) -> Fault {
     Fault::new(
         Code::InvalidValue,
-        format!("field {:?} ({}) cannot take {}; it takes {wants}.", field.name, field.type_name, shown(value)),
+        format!(
+            "field {:?} ({}) cannot take {}; it takes {wants}.",
+            field.name,
+            field.type_name,
+            shown(value)
+        ),
     )
 }
 
@@ -65,7 +70,11 @@ pub(super) fn accept(field: &Field, value: &Value, typecast: bool) -> Result<Acc
         Value::Array(items) if items.len() > MAX_ITEMS => {
             return Err(Fault::new(
                 Code::LimitExceeded,
-                format!("field {:?}: a cell holds at most {MAX_ITEMS} items, not {}.", field.name, items.len()),
+                format!(
+                    "field {:?}: a cell holds at most {MAX_ITEMS} items, not {}.",
+                    field.name,
+                    items.len()
+                ),
             ));
         }
         _ => {}
@@ -91,7 +100,13 @@ pub(super) fn accept(field: &Field, value: &Value, typecast: bool) -> Result<Acc
                 }
                 Cell::Json(Arc::new(value.clone()))
             }
-            _ => return Err(refuse(field, value, "a list of people, such as [{\"email\": \"ada@example.org\"}]")),
+            _ => {
+                return Err(refuse(
+                    field,
+                    value,
+                    "a list of people, such as [{\"email\": \"ada@example.org\"}]",
+                ));
+            }
         },
         FieldType::Attachments => attachments(field, value)?,
         FieldType::Barcode => match value {
@@ -133,8 +148,10 @@ fn loose_number(field: &Field, text: &str) -> Option<f64> {
         };
     }
     let percent = text.trim().ends_with('%');
-    let bare: String =
-        text.chars().filter(|c| !c.is_whitespace() && !matches!(c, ',' | '%' | '$' | '€' | '£' | '¥')).collect();
+    let bare: String = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, ',' | '%' | '$' | '€' | '£' | '¥'))
+        .collect();
     let number: f64 = bare.parse().ok().filter(|n: &f64| n.is_finite())?;
     Some(if percent { number / 100.0 } else { number })
 }
@@ -289,7 +306,9 @@ fn links(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault
 
 fn collaborator(field: &Field, value: &Value) -> Result<Cell, Fault> {
     match value {
-        Value::Object(map) if ["id", "email"].iter().any(|key| map.get(*key).is_some_and(Value::is_string)) => {
+        Value::Object(map)
+            if ["id", "email"].iter().any(|key| map.get(*key).is_some_and(Value::is_string)) =>
+        {
             Ok(Cell::Json(Arc::new(value.clone())))
         }
         _ => Err(refuse(field, value, "a person, such as {\"email\": \"ada@example.org\"}")),
@@ -297,7 +316,8 @@ fn collaborator(field: &Field, value: &Value) -> Result<Cell, Fault> {
 }
 
 fn attachments(field: &Field, value: &Value) -> Result<Cell, Fault> {
-    let wants = "a list of files, such as [{\"url\": \"https://example.org/a.pdf\", \"filename\": \"a.pdf\"}]";
+    let wants =
+        "a list of files, such as [{\"url\": \"https://example.org/a.pdf\", \"filename\": \"a.pdf\"}]";
     let items = value.as_array().ok_or_else(|| refuse(field, value, wants))?;
     let mut kept = Vec::with_capacity(items.len());
     for item in items {
@@ -310,7 +330,8 @@ fn attachments(field: &Field, value: &Value) -> Result<Cell, Fault> {
         let mut file = map.clone();
         file.entry("id").or_insert_with(|| Value::String(AttachmentId::random().to_string()));
         if let Some(url) = url {
-            let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or("file");
+            let name =
+                url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or("file");
             file.entry("filename").or_insert_with(|| Value::from(name));
         }
         kept.push(Value::Object(file));

@@ -75,9 +75,10 @@ impl Store {
         let mut cells: Vec<Cell> = vec![Cell::Blank; table.fields.len()];
         while let Some(row) = rows.try_next().await? {
             let id: &str = row.try_get(1)?;
-            let id = id
-                .parse()
-                .map_err(|e| Error::Damaged { place: format!("rows of {}", table.id), reason: format!("{e}") })?;
+            let id = id.parse().map_err(|e| Error::Damaged {
+                place: format!("rows of {}", table.id),
+                reason: format!("{e}"),
+            })?;
             let text: &str = row.try_get(3)?;
             let mut reader = serde_json::Deserializer::from_str(text);
             Cells { fields: &fields, into: &mut cells }
@@ -102,12 +103,14 @@ impl Store {
             .map(|(seq, base, at, by, kind, tables)| {
                 Ok(Change {
                     seq,
-                    base: base
-                        .parse()
-                        .map_err(|e| Error::Damaged { place: format!("change {seq}"), reason: format!("{e}") })?,
+                    base: base.parse().map_err(|e| Error::Damaged {
+                        place: format!("change {seq}"),
+                        reason: format!("{e}"),
+                    })?,
                     at,
                     by,
-                    kind: serde_json::from_value(Value::String(kind)).map_err(damaged(format!("change {seq}")))?,
+                    kind: serde_json::from_value(Value::String(kind))
+                        .map_err(damaged(format!("change {seq}")))?,
                     tables: serde_json::from_str(&tables).map_err(damaged(format!("change {seq}")))?,
                 })
             })

@@ -55,12 +55,13 @@ impl Store {
 
     /// Takes back the token with this id or name; the count of those taken back.
     pub async fn revoke_token(&self, wanted: &str, at: i64) -> Result<u64, Error> {
-        let done =
-            sqlx::query("UPDATE tokens SET revoked_at = $1 WHERE revoked_at IS NULL AND (id = $2 OR name = $2)")
-                .bind(at)
-                .bind(wanted)
-                .execute(&self.pool)
-                .await?;
+        let done = sqlx::query(
+            "UPDATE tokens SET revoked_at = $1 WHERE revoked_at IS NULL AND (id = $2 OR name = $2)",
+        )
+        .bind(at)
+        .bind(wanted)
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected())
     }
 }

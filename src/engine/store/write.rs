@@ -144,14 +144,16 @@ impl Store {
             let Some(data) = snapshot.tables.get(&table.id) else { continue };
             let (key,): (i64,) =
                 sqlx::query_as("SELECT COALESCE(MAX(key), 0) + 1 FROM tables").fetch_one(&mut *tx).await?;
-            sqlx::query("INSERT INTO tables (key, base, id, next_position, next_auto) VALUES ($1, $2, $3, $4, $5)")
-                .bind(key)
-                .bind(base.id.to_string())
-                .bind(table.id.to_string())
-                .bind(data.next_position)
-                .bind(data.next_auto)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "INSERT INTO tables (key, base, id, next_position, next_auto) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(key)
+            .bind(base.id.to_string())
+            .bind(table.id.to_string())
+            .bind(data.next_position)
+            .bind(data.next_auto)
+            .execute(&mut *tx)
+            .await?;
             let slots: Vec<usize> = data.slots().collect();
             for part in slots.chunks(ROWS_PER_STATEMENT) {
                 let mut insert: QueryBuilder<Sqlite> =

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::http::request::Parts as HttpParts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, ErrorData,
-    Icon, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult,
+    ErrorData, Icon, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
+use tablewright_core::Code;
 use tablewright_door::Caller;
 use tablewright_toolkit::Reply;
 use tokio::sync::Semaphore;
@@ -107,6 +109,7 @@ impl ServerHandler for Handler {
         let entry = self.parts.surface(caller.rights).and_then(|surface| surface.get(&request.name)).cloned();
         let Some(entry) = entry else {
             let shown: String = request.name.chars().take(80).collect();
+            self.parts.door.call(caller.clone(), &shown).finish(Some(Code::UnknownTool));
             let known: Vec<&str> = self.parts.tools(caller.rights).iter().map(|t| &*t.name).collect();
             return Err(ErrorData::invalid_params(
                 format!("there is no tool {shown:?} here. Tools: {}", known.join(", ")),

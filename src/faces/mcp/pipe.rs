@@ -19,7 +19,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let handler = Handler::for_caller(parts, caller);
-    match handler.serve_with_ct(Lines::new(reader, writer), stop).await {
+    match handler.serve(Lines::new(reader, writer, stop)).await {
         Ok(running) => match running.waiting().await {
             Ok(QuitReason::Closed | QuitReason::Cancelled) => {}
             Ok(other) => tracing::debug!(?other, "a conversation ended"),

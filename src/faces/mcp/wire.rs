@@ -4,11 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage,
+};
 use rmcp::transport::Transport;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// Longest line a client may send, in bytes; the same as the longest HTTP body.
 pub const MAX_LINE: usize = 4 * 1024 * 1024;
@@ -22,12 +25,15 @@ pub struct Lines<R, W> {
     /// True once a request has chosen the era; notifications before it mean nothing.
     begun: bool,
     writer: Arc<Mutex<W>>,
+    stop: CancellationToken,
 }
 
 impl<R: AsyncRead + Unpin, W> Lines<R, W> {
-    /// Reads requests from `reader` and writes answers to `writer`.
-    pub fn new(reader: R, writer: W) -> Self {
+    /// Reads requests from `reader` and writes answers to `writer`. Once `stop` is cancelled no
+    /// more requests are taken; those taken are still answered.
+    pub fn new(reader: R, writer: W, stop: CancellationToken) -> Self {
         Self {
+            stop,
             reader: BufReader::with_capacity(64 * 1024, reader),
             line: Vec::new(),
             skipping: false,
@@ -40,7 +46,10 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
     /// that was too long. Safe to cancel: what was read so far stays.
     async fn next_line(&mut self) -> io::Result<Option<bool>> {
         loop {
-            let available = self.reader.fill_buf().await?;
+            let available = tokio::select! {
+                available = self.reader.fill_buf() => available?,
+                () = self.stop.cancelled() => return Ok(None),
+            };
             if available.is_empty() {
                 return Ok(None);
             }
@@ -78,30 +87,24 @@ async fn send<W: AsyncWrite + Unpin>(writer: &Mutex<W>, message: &ServerJsonRpcM
     writer.flush().await
 }
 
-/// The id of a message that is JSON but no valid request.
-fn id_of(line: &[u8]) -> Option<RequestId> {
-    #[derive(Deserialize)]
-    struct Peek {
-        id: Option<RequestId>,
-    }
-    serde_json::from_slice::<Peek>(line).ok().and_then(|peek| peek.id)
-}
-
 /// What to say about a line that is no message; nothing for a notification.
-fn complaint(line: &[u8], error: &serde_json::Error) -> Option<ServerJsonRpcMessage> {
-    let why = error.to_string();
-    if error.is_syntax() || error.is_eof() || std::str::from_utf8(line).is_err() {
+fn complaint(line: &[u8], why: &str) -> Option<ServerJsonRpcMessage> {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(line) else {
         let data = ErrorData::new(ErrorCode::PARSE_ERROR, format!("this line is not JSON: {why}"), None);
         return Some(ServerJsonRpcMessage::error(data, None));
-    }
-    let id = id_of(line);
-    let is_notification = id.is_none() && memchr::memmem::find(line, b"\"method\"").is_some();
+    };
+    let is_notification = value.get("id").is_none() && value.get("method").is_some();
+    let id = value.get("id").and_then(|id| RequestId::deserialize(id).ok());
     (!is_notification).then(|| {
-        ServerJsonRpcMessage::error(
-            ErrorData::invalid_request(format!("this is no JSON-RPC message: {why}"), None),
-            id,
-        )
+        let data = ErrorData::invalid_request(format!("this is no JSON-RPC message: {why}"), None);
+        ServerJsonRpcMessage::error(data, id)
     })
+}
+
+/// Reads a message; the error is for the client.
+fn parse(line: &[u8]) -> Result<ClientJsonRpcMessage, String> {
+    super::strict::check(line)?;
+    serde_json::from_slice(line).map_err(|e| e.to_string())
 }
 
 impl<R, W> Transport<RoleServer> for Lines<R, W>
@@ -128,14 +131,14 @@ where
                     if text.is_empty() {
                         continue;
                     }
-                    match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
+                    match parse(text) {
                         Ok(message) => {
                             if self.passes(&message) {
                                 return Some(message);
                             }
                             continue;
                         }
-                        Err(error) => complaint(text, &error),
+                        Err(why) => complaint(text, &why),
                     }
                 }
                 Ok(Some(false)) => Some(ServerJsonRpcMessage::error(

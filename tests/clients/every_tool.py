@@ -1,0 +1,78 @@
+"""Lists and calls every tool with the Python SDK; fails when one does not answer as it should.
+
+every_tool.py --mode legacy|2026-07-28|auto (stdio COMMAND ... | http URL)
+The token for HTTP comes from TABLEWRIGHT_TOKEN.
+"""
+
+import argparse
+import asyncio
+import os
+
+import httpx2
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+GOODS = {"base": "Shop", "table": "Goods"}
+
+
+async def call(client, tool, arguments):
+    result = await client.call_tool(tool, arguments)
+    text = result.content[0].text
+    assert not result.is_error, f"{tool}: {text}"
+    return result, text
+
+
+async def use(client):
+    if client.server_info is not None:  # a client that names its version asks for nothing first
+        assert client.server_info.name == "tablewright", client.server_info
+        assert "list_bases" in client.instructions
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    for tool in tools.values():
+        assert tool.title and tool.description and tool.annotations.read_only_hint is not None, tool.name
+    called = set()
+
+    async def use_tool(name, arguments):
+        called.add(name)
+        return await call(client, name, arguments)
+
+    result, _ = await use_tool("list_bases", {})
+    assert result.structured_content["bases"][0]["name"] == "Shop"
+    result, _ = await use_tool("describe_base", {"base": "Shop"})
+    assert [table["name"] for table in result.structured_content["tables"]] == ["Goods", "Makers"]
+    result, text = await use_tool("list_records", {**GOODS, "limit": 2})
+    assert "Lamp" in text and result.structured_content is None
+    _, text = await use_tool("search_records", {"base": "Shop", "query": "acme"})
+    assert "recLamp0000000000" in text
+    result, _ = await use_tool("create_records", {**GOODS, "records": [{"Name": "New", "Stock": 5}, {"Stock": "x"}]})
+    made = result.structured_content
+    assert made["count"] == 1 and made["failed"][0]["index"] == 1, made
+    record = made["ids"][0]
+    await use_tool("update_records", {**GOODS, "records": [{"id": record, "fields": {"Stock": 6}}]})
+    result, _ = await use_tool("get_records", {**GOODS, "records": [record], "format": "json"})
+    assert result.structured_content["records"][0]["fields"]["Stock"] == 6
+    await use_tool("delete_records", {**GOODS, "records": [record]})
+    wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})
+    assert wrong.is_error and "unknown_record" in wrong.content[0].text
+    assert called == set(tools), called ^ set(tools)
+    print(f"{len(called)} tools called over protocol {client.protocol_version}")
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mode", required=True)
+    parser.add_argument("kind", choices=["stdio", "http"])
+    parser.add_argument("target", nargs=argparse.REMAINDER)
+    args = parser.parse_args()
+    if args.kind == "stdio":
+        server = StdioServerParameters(command=args.target[0], args=args.target[1:], env=dict(os.environ))
+        async with Client(server, mode=args.mode) as client:
+            await use(client)
+    else:
+        headers = {"Authorization": f"Bearer {os.environ['TABLEWRIGHT_TOKEN']}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
+            transport = streamable_http_client(args.target[0], http_client=http)
+            async with Client(transport, mode=args.mode) as client:
+                await use(client)
+
+
+asyncio.run(main())

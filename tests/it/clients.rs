@@ -1,0 +1,111 @@
+//! Real MCP clients against the real program.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Data, client_tools, program, root, run_client, serve_http};
+
+fn python(script: &str) -> Command {
+    let mut command = Command::new(client_tools().join("venv/bin/python"));
+    command.arg(root().join("tests/clients").join(script));
+    command
+}
+
+#[test]
+fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
+    for mode in ["legacy", "2026-07-28", "auto"] {
+        let data = Data::with_shop();
+        let mut command = python("every_tool.py");
+        command.args([
+            "--mode",
+            mode,
+            "stdio",
+            program(),
+            "serve",
+            "--allow-write",
+            "--allow-delete",
+            "--data-dir",
+        ]);
+        command.arg(data.path());
+        let said = run_client(command);
+        assert!(said.contains("8 tools called"), "{mode}: {said}");
+    }
+}
+
+#[test]
+fn the_python_sdk_lists_and_calls_every_tool_over_http() {
+    for mode in ["legacy", "2026-07-28", "auto"] {
+        let data = Data::with_shop();
+        let server = serve_http(&data, &["--allow-write", "--allow-delete"]);
+        let mut command = python("every_tool.py");
+        command.args(["--mode", mode, "http", &format!("http://{}/mcp", server.address)]);
+        command.env("TABLEWRIGHT_TOKEN", &server.token);
+        let said = run_client(command);
+        assert!(said.contains("8 tools called"), "{mode}: {said}");
+    }
+}
+
+/// The Inspector's command line: with the command that starts the server, or its URL.
+fn inspect(target: &[&str], method: &[&str]) -> Command {
+    let tools = client_tools();
+    let bin = tools.join("node_modules/.bin");
+    let mut command = Command::new(bin.join("node"));
+    command.arg(bin.join("mcp-inspector").canonicalize().unwrap()).arg("--cli");
+    let path = std::env::join_paths(
+        [bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    );
+    command.env("PATH", path.unwrap()).env("HOME", tools);
+    command.args(target).args(method);
+    command
+}
+
+/// One working call of each tool.
+fn every_call() -> Vec<(&'static str, Vec<String>)> {
+    let shop = ["base=Shop".to_owned(), "table=Goods".to_owned()];
+    let with =
+        |more: &[&str]| shop.iter().cloned().chain(more.iter().map(|m| (*m).to_owned())).collect::<Vec<_>>();
+    vec![
+        ("list_bases", vec![]),
+        ("describe_base", vec!["base=Shop".into()]),
+        ("list_records", with(&["limit=2"])),
+        ("get_records", with(&["records=[\"recLamp0000000000\"]"])),
+        ("search_records", vec!["base=Shop".into(), "query=lamp".into()]),
+        ("create_records", with(&["records=[{\"Name\":\"made\"}]"])),
+        ("update_records", with(&["records=[{\"id\":\"recLamp0000000000\",\"fields\":{\"Stock\":1}}]"])),
+        ("delete_records", with(&["records=[\"recDesk0000000000\"]"])),
+    ]
+}
+
+fn inspect_all(target: &[&str]) {
+    let listed: Value =
+        serde_json::from_str(&run_client(inspect(target, &["--strict", "--method", "tools/list"]))).unwrap();
+    let names: Vec<&str> =
+        listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), every_call().len());
+    for (tool, arguments) in every_call() {
+        assert!(names.contains(&tool));
+        let mut method = vec!["--method", "tools/call", "--tool-name", tool];
+        for argument in &arguments {
+            method.extend(["--tool-arg", argument]);
+        }
+        let result: Value = serde_json::from_str(&run_client(inspect(target, &method))).unwrap();
+        assert_ne!(result["isError"], json!(true), "{tool}: {result}");
+        assert!(result["content"][0]["text"].as_str().is_some_and(|t| !t.is_empty()), "{tool}: {result}");
+    }
+}
+
+#[test]
+fn the_inspector_lists_and_calls_every_tool_over_pipes() {
+    let data = Data::with_shop();
+    let directory = data.path().display().to_string();
+    inspect_all(&[program(), "serve", "--allow-write", "--allow-delete", "--data-dir", &directory]);
+}
+
+#[test]
+fn the_inspector_lists_and_calls_every_tool_over_http() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &["--allow-write", "--allow-delete"]);
+    let header = format!("Authorization: Bearer {}", server.token);
+    inspect_all(&[&format!("http://{}/mcp", server.address), "--transport", "http", "--header", &header]);
+}

@@ -1,0 +1,59 @@
+//! A disk without room: the write is refused, what was there stays, the process lives.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::{Client, Data, program, root};
+
+/// Runs `script` where `$DIR` is a file system of 2 MiB, if this system lets us make one.
+fn on_a_small_disk(dir: &std::path::Path, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg(format!("mount -t tmpfs -o size=2m none \"$DIR\" || exit 77\n{script}"));
+    command.env("DIR", dir).env("PROGRAM", program()).env("SHOP", root().join("tests/fixtures/shop.json"));
+    command
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
+    let data = Data::new();
+    let probe = on_a_small_disk(data.path(), "exit 0").status();
+    if !probe.is_ok_and(|status| status.success()) {
+        // Such file systems cannot be made here (no user namespaces): a limit on file sizes is
+        // the nearest thing.
+        return with_limited_files();
+    }
+    let script = "\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2 && exec \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"";
+    fill_up(Client::start(on_a_small_disk(data.path(), script)).initialize(), "the disk is full");
+}
+
+fn with_limited_files() {
+    let data = Data::with_shop();
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 2000; exec \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"",
+    ]);
+    command.env("DIR", data.path()).env("PROGRAM", program());
+    fill_up(Client::start(command).initialize(), "store_unavailable");
+}
+
+fn fill_up(mut client: Client, says: &str) {
+    let text = "y".repeat(50_000);
+    let mut kept = 0;
+    let refused = loop {
+        let args = json!({"base": "Shop", "table": "Goods", "records": [{"Name": format!("big {kept}"), "Notes": text}]});
+        let result = client.call("create_records", args);
+        if result["isError"] == true {
+            break result["content"][0]["text"].as_str().unwrap().to_owned();
+        }
+        kept += 1;
+        assert!(kept < 500, "the disk never filled");
+    };
+    assert!(kept > 0 && refused.contains(says), "{kept} {refused}");
+    let hits =
+        client.text("search_records", json!({"base": "Shop", "query": "big", "table": "Goods", "limit": 1}));
+    assert!(hits.contains(&format!("1 of {kept} records")), "{kept} were acknowledged: {hits}");
+    assert!(client.text("list_bases", json!({})).contains("Shop"));
+}

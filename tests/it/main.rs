@@ -1,0 +1,18 @@
+//! All integration tests: the real binary, real SQLite, real clients.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod bad_input;
+mod base_files;
+mod cli;
+mod clients;
+mod crash;
+mod disk_full;
+mod fuzz;
+mod generated;
+mod http;
+mod owner;
+mod stdio;
+mod support;
+mod tidy;
+mod tools;
