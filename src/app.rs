@@ -32,7 +32,7 @@ impl App {
     /// Builds every part on the data directory `directory`.
     pub async fn open(config: Config, directory: &Path) -> anyhow::Result<Self> {
         let registry = tablewright_tools::registry().context("the tool catalogue does not fit the code")?;
-        config.tools.check(&registry).map_err(|e| Failed::new(Exit::Config, e))?;
+        config.tools.check(&registry).map_err(|e| Failed::with(Exit::Config, e))?;
         let clock = Arc::new(SystemClock);
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
@@ -43,21 +43,21 @@ impl App {
     pub fn parts(&self, selection: &Selection, most: Rights) -> anyhow::Result<Arc<Parts>> {
         Parts::new(self.door.clone(), &self.registry, selection, most, self.config.answers)
             .map(Arc::new)
-            .map_err(|e| Failed::new(Exit::Config, e))
+            .map_err(|e| Failed::with(Exit::Config, e))
     }
 }
 
 /// The data directory of `config`, made when it is not there, readable by its owner alone.
 pub fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
     let directory = config.data_dir.clone().or_else(crate::config::default_data_dir).ok_or_else(|| {
-        Failed::new(Exit::Config, "no data directory: set --data-dir, TABLEWRIGHT_DATA_DIR or HOME")
+        Failed::with(Exit::Config, "no data directory: set --data-dir, TABLEWRIGHT_DATA_DIR or HOME")
     })?;
     make_private(&directory).map_err(|e| {
-        Failed::new(Exit::Store, format!("the data directory {} cannot be used: {e}", directory.display()))
+        Failed::with(Exit::Store, format!("the data directory {} cannot be used: {e}", directory.display()))
     })?;
     directory
         .canonicalize()
-        .map_err(|e| Failed::new(Exit::Store, format!("the data directory {}: {e}", directory.display())))
+        .map_err(|e| Failed::with(Exit::Store, format!("the data directory {}: {e}", directory.display())))
 }
 
 fn make_private(directory: &Path) -> std::io::Result<()> {

@@ -36,7 +36,7 @@ pub struct Failed {
 
 impl Failed {
     /// An error that ends the program with `exit`.
-    pub fn new(exit: Exit, message: impl std::fmt::Display) -> anyhow::Error {
+    pub fn with(exit: Exit, message: impl std::fmt::Display) -> anyhow::Error {
         Self { exit, message: message.to_string() }.into()
     }
 }

@@ -20,7 +20,7 @@ const SETTINGS: (&str, &str) = ("<!-- settings -->", "<!-- /settings -->");
 pub fn run(check: bool) -> anyhow::Result<()> {
     let root = std::env::current_dir()?;
     if !root.join("tools").is_dir() || !root.join("schemas").is_dir() {
-        return Err(Failed::new(
+        return Err(Failed::with(
             Exit::Failure,
             "run this in the project's folder: it has tools/ and schemas/",
         ));
@@ -38,7 +38,7 @@ pub fn run(check: bool) -> anyhow::Result<()> {
         let listed: Vec<String> = stale.iter().chain(&extra).map(|p| p.display().to_string()).collect();
         if !listed.is_empty() {
             let message = format!("out of date: {}; run `tablewright generate`", listed.join(", "));
-            return Err(Failed::new(Exit::OutOfDate, message));
+            return Err(Failed::with(Exit::OutOfDate, message));
         }
         say(format_args!("{} generated files are up to date", wanted.len()));
         return Ok(());

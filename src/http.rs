@@ -34,7 +34,7 @@ pub async fn told_to_stop() {
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
         let message = format!("cannot listen on {address}: {e}; choose another port, or 0 for any free one");
-        Failed::new(Exit::Address, message)
+        Failed::with(Exit::Address, message)
     })
 }
 
@@ -60,7 +60,7 @@ impl Server {
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
         let Config { allow, tools, http, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
-        check_address(address, &entry).map_err(|e| Failed::new(Exit::Config, e))?;
+        check_address(address, &entry).map_err(|e| Failed::with(Exit::Config, e))?;
         let parts = owned.app.parts(&tools, allow)?;
         let routes = router(parts, http, entry, allow, owned.stop.child_token());
         let address = listener.local_addr()?;

@@ -92,7 +92,7 @@ impl Lock {
         match Self::take(directory, kind) {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => Err(in_use(directory)),
-            Err(error) => Err(Failed::new(
+            Err(error) => Err(Failed::with(
                 Exit::Store,
                 format!("the data directory {} cannot be locked: {error}", directory.display()),
             )),
@@ -109,7 +109,7 @@ impl Drop for Lock {
 /// The error for a data directory that another process holds.
 pub fn in_use(directory: &Path) -> anyhow::Error {
     let who = Lock::holder(directory).map_or_else(String::new, |h| format!(" (process {})", h.pid));
-    Failed::new(
+    Failed::with(
         Exit::InUse,
         format!(
             "the data directory {} is in use by another process{who}; end it, leave out --no-daemon, or use another --data-dir",

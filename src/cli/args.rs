@@ -49,7 +49,7 @@ impl Global {
         let variables =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let loaded = config::load(self.config.as_deref(), variables, flags)
-            .map_err(|e| Failed::new(Exit::Config, e))?;
+            .map_err(|e| Failed::with(Exit::Config, e))?;
         telemetry::start(&loaded.config.log);
         Ok(loaded)
     }

@@ -56,7 +56,7 @@ impl Serve {
         config
             .tools
             .check(&tablewright_tools::registry()?)
-            .map_err(|e| crate::exit::Failed::new(crate::exit::Exit::Config, e))?;
+            .map_err(|e| crate::exit::Failed::with(crate::exit::Exit::Config, e))?;
         if !self.no_daemon {
             let want = Want::Session { selection: config.tools, rights };
             return relay::run(&directory, global.config.as_deref(), want).await;

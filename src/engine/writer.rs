@@ -2,13 +2,14 @@
 //!
 //! A commit is answered only after the database has it on disk; a failed batch changes nothing.
 
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
-use tablewright_core::model::BaseId;
+use tablewright_core::model::{BaseId, RecordId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -134,7 +135,14 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
 struct Group {
     drafts: FxHashMap<BaseId, Draft>,
     batch: Batch,
-    replies: Vec<(Reply<Outcome>, Vec<Result<tablewright_core::model::RecordId, Fault>>, bool)>,
+    replies: Vec<Pending>,
+}
+
+/// A caller whose commit is in the group.
+struct Pending {
+    reply: Reply<Outcome>,
+    records: Vec<Result<RecordId, Fault>>,
+    changed: bool,
 }
 
 impl Group {
@@ -166,7 +174,7 @@ impl Group {
                 tables: result.changes,
             });
         }
-        self.replies.push((reply, result.records, changed));
+        self.replies.push(Pending { reply, records: result.records, changed });
     }
 
     async fn apply(
@@ -176,12 +184,9 @@ impl Group {
         write: &Write,
         by: &str,
     ) -> Result<Applied, Fault> {
-        if !self.drafts.contains_key(&base) {
-            let snapshot = shared.snapshot(base).await?;
-            self.drafts.insert(base, Draft::of(&snapshot));
-        }
-        let Some(draft) = self.drafts.get_mut(&base) else {
-            return Err(Fault::new(Code::Internal, "the draft of the base is gone"));
+        let draft = match self.drafts.entry(base) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(place) => place.insert(Draft::of(&*shared.snapshot(base).await?)),
         };
         draft.apply(write, shared.clock.now_ms(), by)
     }
@@ -205,7 +210,7 @@ impl Group {
                     shared.last_change.send_replace(*last);
                 }
                 let mut numbers = numbers.into_iter();
-                for (reply, records, changed) in self.replies {
+                for Pending { reply, records, changed } in self.replies {
                     let change = if changed { numbers.next() } else { None };
                     let _ = reply.send(Ok(Outcome { records, change }));
                 }
@@ -213,8 +218,8 @@ impl Group {
             Err(error) => {
                 let fault = Fault::from(error);
                 shared.audit.lose(self.batch.audit.len() as u64);
-                for (reply, ..) in self.replies {
-                    let _ = reply.send(Err(fault.clone()));
+                for pending in self.replies {
+                    let _ = pending.reply.send(Err(fault.clone()));
                 }
             }
         }

@@ -35,13 +35,13 @@ fn listen(directory: &Path) -> anyhow::Result<UnixListener> {
         use std::os::unix::fs::FileTypeExt;
         if !found.file_type().is_socket() {
             let message = format!("{} is there and is no socket; move it away", path.display());
-            return Err(Failed::new(Exit::Store, message));
+            return Err(Failed::with(Exit::Store, message));
         }
         // We hold the lock, so whoever made this socket is gone.
         std::fs::remove_file(&path)?;
     }
     let listener = UnixListener::bind(&path)
-        .map_err(|e| Failed::new(Exit::Store, format!("cannot listen on {}: {e}", path.display())))?;
+        .map_err(|e| Failed::with(Exit::Store, format!("cannot listen on {}: {e}", path.display())))?;
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(listener)
 }

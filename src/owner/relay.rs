@@ -47,7 +47,7 @@ enum Greeted {
 
 fn foreign(directory: &Path, what: &str) -> anyhow::Error {
     let path = socket_path(directory);
-    Failed::new(Exit::Store, format!("{} is {what}, not by Tablewright; move it away", path.display()))
+    Failed::with(Exit::Store, format!("{} is {what}, not by Tablewright; move it away", path.display()))
 }
 
 async fn greet(directory: &Path, stream: UnixStream, want: &Want) -> anyhow::Result<Greeted> {
@@ -69,7 +69,7 @@ async fn greet(directory: &Path, stream: UnixStream, want: &Want) -> anyhow::Res
     match serde_json::from_slice(&answer) {
         Ok(Welcome::Ready { .. }) => Ok(Greeted::Ready((reader, writer))),
         Ok(Welcome::MakingWay) => Ok(Greeted::MakingWay),
-        Ok(Welcome::Refused { message }) => Err(Failed::new(Exit::InUse, message)),
+        Ok(Welcome::Refused { message }) => Err(Failed::with(Exit::InUse, message)),
         Err(_) => Err(foreign(directory, "a socket answered")),
     }
 }
@@ -85,7 +85,7 @@ async fn reach(directory: &Path, config: Option<&Path>, want: &Want) -> anyhow::
                 Greeted::MakingWay | Greeted::Gone => {}
             },
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(Failed::new(
+                return Err(Failed::with(
                     Exit::Store,
                     format!("{}: {error}", socket_path(directory).display()),
                 ));
@@ -96,7 +96,7 @@ async fn reach(directory: &Path, config: Option<&Path>, want: &Want) -> anyhow::
             if let Some(code) = start_owner(directory, config).await?
                 && code != Exit::InUse as i32
             {
-                return Err(Failed::new(exit_of(code), last_words(directory)));
+                return Err(Failed::with(exit_of(code), last_words(directory)));
             }
             if let Some(holder) = Lock::holder(directory)
                 && holder.kind == Kind::Alone
@@ -127,7 +127,7 @@ async fn start_owner(directory: &Path, config: Option<&Path>) -> anyhow::Result<
         .write(true)
         .truncate(true)
         .open(directory.join("owner.log"))
-        .map_err(|e| Failed::new(Exit::Store, format!("{}: {e}", directory.display())))?;
+        .map_err(|e| Failed::with(Exit::Store, format!("{}: {e}", directory.display())))?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.arg("owner").arg("--data-dir").arg(directory);
     if let Some(config) = config {

@@ -72,7 +72,10 @@ fn broken_files_say_where_and_leave_nothing() {
         ),
         (good.replace("2026-01-03T00:00:00.000Z", "yesterday"), "createdTime"),
         (good.replace("\"precision\": 0", "\"precision\": 99"), "precision"),
-        ("{\"base\":{\"name\":\"x\"},\"tables\":".to_owned() + &"[".repeat(5_000), "recursion"),
+        (
+            "{\"base\":{\"name\":\"x\"},\"tables\":[],\"comments\":{\"r\":".to_owned() + &"[".repeat(5_000),
+            "recursion",
+        ),
         ("{\"base\":{\"name\":\"x\"},\"tables\":[]} trailing".to_owned(), "trailing"),
     ] {
         std::fs::write(&file, &text).unwrap();
