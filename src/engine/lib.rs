@@ -31,11 +31,15 @@ pub use writer::Progress;
 pub struct Options {
     /// Records held in memory before bases nobody uses are dropped (they are read again on demand).
     pub max_records_in_memory: u64,
+    /// Days the change log goes back.
+    pub keep_changes_days: u32,
+    /// Days the audit log goes back.
+    pub keep_audit_days: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_records_in_memory: 2_000_000 }
+        Self { max_records_in_memory: 2_000_000, keep_changes_days: 30, keep_audit_days: 365 }
     }
 }
 
@@ -130,6 +134,8 @@ impl Engine {
     /// Opens the database in `directory` and starts the writer.
     pub async fn open(directory: PathBuf, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let store = Store::open(&directory.join("tablewright.db")).await?;
+        let days_ago = |days: u32| clock.now_ms() - i64::from(days) * 86_400_000;
+        store.prune(days_ago(options.keep_changes_days), days_ago(options.keep_audit_days)).await?;
         let listed = store.bases().await?.into_iter().map(|b| (b.id, b.name)).collect();
         let last = store.last_change().await?;
         let shared = Arc::new(Shared {

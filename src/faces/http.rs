@@ -56,7 +56,11 @@ struct Guard {
     options: Options,
     entry: Entry,
     flags: Rights,
+    sessions: Arc<LocalSessionManager>,
 }
+
+/// Conversations of the older era that are kept at once; idle ones end after five minutes.
+const MAX_SESSIONS: usize = 1_000;
 
 /// All faces on one router.
 pub fn router(
@@ -77,16 +81,18 @@ pub fn router(
         .with_json_response(true)
         .with_max_request_body_bytes(MAX_LINE)
         .with_cancellation_token(stop);
+    let sessions = Arc::new(LocalSessionManager::default());
     let limit = GlobalConcurrencyLimitLayer::new(options.max_concurrent_requests.clamp(1, 10_000));
     let mcp = StreamableHttpService::new(
         move || Ok(Handler::for_requests(parts.clone())),
-        Arc::new(LocalSessionManager::default()),
+        sessions.clone(),
         config,
     );
-    let guard = Arc::new(Guard { options, entry, flags });
+    let guard = Arc::new(Guard { options, entry, flags, sessions });
     Router::new()
         .route_service("/mcp", mcp)
         .route_layer(from_fn(require_json))
+        .route_layer(from_fn_with_state(guard.clone(), limit_sessions))
         .route_layer(from_fn_with_state(guard.clone(), require_caller))
         .layer(limit)
         .route("/healthz", get(|| async { "ok\n" }))
@@ -134,6 +140,18 @@ async fn check_place(State(guard): State<Arc<Guard>>, request: Request, next: Ne
             NOT_LET_IN,
             "this Origin is not allowed; add it to http.allowed_origins if the page is yours",
         );
+    }
+    next.run(request).await
+}
+
+/// Refuses a request that would open one conversation too many.
+async fn limit_sessions(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let opens = !headers.contains_key("mcp-session-id") && !headers.contains_key("mcp-method");
+    if opens && guard.sessions.sessions.read().await.len() >= MAX_SESSIONS {
+        let message =
+            format!("{MAX_SESSIONS} conversations are open; end one, or try again in a few minutes");
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_LET_IN, &message);
     }
     next.run(request).await
 }

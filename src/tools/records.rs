@@ -79,8 +79,9 @@ impl Tool for ListRecords {
     async fn run(context: &mut CallContext, args: ListArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
         let table = view.schema();
-        let (mut sorts, shown) = match &args.view {
-            Some(name) => of_view(table, table.view(name)?),
+        let named = args.view.as_deref().map(|name| table.view(name)).transpose()?;
+        let (mut sorts, shown) = match named {
+            Some(view) => of_view(table, view),
             None => (Vec::new(), table.fields.iter().map(|f| f.id).collect()),
         };
         if let Some(wanted) = &args.sort {
@@ -112,12 +113,14 @@ impl Tool for ListRecords {
         };
         let mut about = About::local(returned, page.total);
         about.cursor = next.map(|next| cursor::encode(next, &query_text));
-        if page.moved {
-            about.note = Some(
-                "The table changed since the page before: rows that moved may be missing or come twice."
-                    .into(),
-            );
-        }
+        let moved = page.moved.then_some(
+            "The table changed since the page before: rows that moved may be missing or come twice.",
+        );
+        let unfiltered = named
+            .filter(|view| view.filter_formula.is_some())
+            .map(|_| "This view has a filter that is not applied: these are all records of the table.");
+        let notes: Vec<&str> = moved.into_iter().chain(unfiltered).collect();
+        about.note = (!notes.is_empty()).then(|| notes.join(" "));
         Ok(rows.finish(context, about))
     }
 }

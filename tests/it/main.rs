@@ -8,6 +8,7 @@ mod cli;
 mod clients;
 mod crash;
 mod disk_full;
+mod engine;
 mod fuzz;
 mod generated;
 mod http;

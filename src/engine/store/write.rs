@@ -185,6 +185,17 @@ impl Store {
         Ok(seq)
     }
 
+    /// Drops changes and audit lines older than these times (milliseconds since the epoch).
+    pub async fn prune(&self, changes_before: i64, audit_before: i64) -> Result<(), Error> {
+        // The newest change stays, so that numbers and cursors go on from it.
+        sqlx::query("DELETE FROM changes WHERE at < $1 AND seq < (SELECT MAX(seq) FROM changes)")
+            .bind(changes_before)
+            .execute(&self.pool)
+            .await?;
+        sqlx::query("DELETE FROM audit WHERE at < $1").bind(audit_before).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Deletes a base with its rows and comments; all of it or nothing.
     pub async fn delete_base(&self, change: &LoggedChange) -> Result<i64, Error> {
         let id = change.base.to_string();
