@@ -22,7 +22,9 @@ pub fn progress_bar() -> (ProgressBar, admin::Progress) {
     }
     let shown = bar.clone();
     let progress: admin::Progress = Arc::new(move |done, total| {
-        shown.set_length(total);
+        if shown.length() != Some(total) {
+            shown.set_length(total);
+        }
         shown.set_position(done);
     });
     (bar, progress)

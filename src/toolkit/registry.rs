@@ -198,3 +198,39 @@ pub fn error_reply(fault: &Fault) -> Reply {
     }
     Reply { text, structured: None, is_error: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ping;
+
+    impl Tool for Ping {
+        const NAME: &'static str = "ping";
+        type Args = std::collections::BTreeMap<String, String>;
+        async fn run(_: &mut CallContext, _: Self::Args) -> Result<Answer, Fault> {
+            Ok(Answer::Text("pong".into()))
+        }
+    }
+
+    fn build(tools: &str) -> Result<Registry, Error> {
+        let text = format!("toolset = \"t\"\nsummary = \"s\"\n{tools}");
+        Registry::builder().with::<Ping>().build(Catalogue::parse(&[("t.toml", &text)])?)
+    }
+
+    fn entry(name: &str, more: &str) -> String {
+        format!("[tools.{name}]\ntitle = \"T\"\ndescription = \"D\"\nscope = \"read\"\n{more}\n")
+    }
+
+    #[test]
+    fn code_and_wording_must_fit() {
+        assert_eq!(build(&entry("ping", "")).unwrap().entries().len(), 1);
+        assert!(matches!(build("[tools]"), Err(Error::NoWording(name)) if name == "ping"));
+        let extra = entry("ping", "") + &entry("pong", "");
+        assert!(matches!(build(&extra), Err(Error::NoTool(name)) if name == "pong"));
+        assert!(
+            matches!(build(&entry("ping", "aliases = [\"ping\"]")), Err(Error::Twice(name)) if name == "ping")
+        );
+        assert!(matches!(build(&entry("ping", "colour = 1")), Err(Error::File { .. })));
+    }
+}

@@ -75,7 +75,9 @@ fn prompt_text_is_not_in_code() {
 
 #[test]
 fn no_file_carries_a_machine_path_or_a_registry_host() {
-    let hosts = ["registry.npmjs", "pypi.", "crates.io/", "files.pythonhosted"].map(|h| h.to_owned() + "org");
+    let hosts =
+        [("registry.npmjs", "org"), ("pypi", "org"), ("files.pythonhosted", "org"), ("static.crates", "io")]
+            .map(|(name, top)| format!("{name}.{top}"));
     for path in tracked() {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         for (n, line) in text.lines().enumerate() {
