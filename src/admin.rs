@@ -1,6 +1,6 @@
 //! What a person does to a data directory: the same here and through its owner.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
+use tablewright_door::{Call, Caller, Rights};
 use tablewright_engine::base_file;
 
 use crate::app::App;
@@ -28,8 +29,10 @@ pub enum Command {
     Export {
         /// Name, id or URL.
         base: String,
-        /// The file; replaced when it is whole.
+        /// The file; it appears when it is whole.
         file: PathBuf,
+        /// Replace a file that is there.
+        force: bool,
     },
     /// All bases.
     ListBases,
@@ -54,18 +57,40 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// What it is called in the audit log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Import { .. } => "base import",
+            Self::Export { .. } => "base export",
+            Self::ListBases => "base list",
+            Self::DeleteBase { .. } => "base delete",
+            Self::CreateToken { .. } => "token create",
+            Self::ListTokens => "token list",
+            Self::RevokeToken { .. } => "token revoke",
+        }
+    }
+}
+
 /// Told how many records are done of how many.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
-fn file_fault(path: &std::path::Path, error: impl std::fmt::Display) -> Fault {
+fn file_fault(path: &Path, error: impl std::fmt::Display) -> Fault {
     Fault::new(Code::InvalidFile, format!("{}: {error}", path.display()))
 }
 
-/// Does it. The answer is what `--json` prints.
+/// Does it, and writes it down. The answer is what `--json` prints.
 pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Value, Fault> {
+    let mut call = app.door.call(Caller::local("cli", Rights::ALL), command.name());
+    let result = carry_out(app, &mut call, command, progress).await;
+    call.finish(result.as_ref().err().map(|fault| fault.code));
+    result
+}
+
+async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progress) -> Result<Value, Fault> {
     match command {
-        Command::Import { file } => import(app, file, progress).await,
-        Command::Export { base, file } => export(app, &base, file).await,
+        Command::Import { file } => import(app, call, file, progress).await,
+        Command::Export { base, file, force } => export(app, call, &base, file, force).await,
         Command::ListBases => {
             let mut listed = Vec::new();
             for (id, name) in app.engine.bases().iter() {
@@ -77,6 +102,7 @@ pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Valu
         }
         Command::DeleteBase { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
+            call.about(id);
             app.engine.delete(id, "local".into()).await?;
             Ok(json!({"deleted": id, "name": name}))
         }
@@ -96,7 +122,7 @@ pub async fn run(app: &App, command: Command, progress: Progress) -> Result<Valu
     }
 }
 
-async fn import(app: &App, file: PathBuf, progress: Progress) -> Result<Value, Fault> {
+async fn import(app: &App, call: &mut Call, file: PathBuf, progress: Progress) -> Result<Value, Fault> {
     let size = std::fs::metadata(&file).map_err(|e| file_fault(&file, e))?.len();
     if size > MAX_FILE {
         return Err(file_fault(
@@ -112,6 +138,7 @@ async fn import(app: &App, file: PathBuf, progress: Progress) -> Result<Value, F
     })
     .await
     .map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
+    call.about(loaded.snapshot.schema.id);
     take_in(app, loaded, progress).await
 }
 
@@ -124,8 +151,23 @@ pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -
     Ok(json!({"id": id, "name": name, "tables": tables, "records": records}))
 }
 
-async fn export(app: &App, base: &str, file: PathBuf) -> Result<Value, Fault> {
+/// Where to write: the file a link leads to, and only a regular file or a new one.
+fn target(file: &Path, force: bool) -> Result<PathBuf, Fault> {
+    match std::fs::metadata(file) {
+        Err(_) => Ok(file.to_owned()),
+        Ok(found) if !found.is_file() => Err(file_fault(file, "this is no regular file; name another one")),
+        Ok(_) if !force => Err(Fault::new(
+            Code::Conflict,
+            format!("{} is there already; say --force to replace it", file.display()),
+        )),
+        Ok(_) => file.canonicalize().map_err(|e| file_fault(file, e)),
+    }
+}
+
+async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bool) -> Result<Value, Fault> {
+    let file = target(&file, force)?;
     let (id, name): (BaseId, String) = find_base(&app.engine.bases(), base)?.clone();
+    call.about(id);
     let snapshot = app.engine.snapshot(id).await?;
     let comments = app.engine.store().comments(id).await.map_err(Fault::from)?;
     let path = file.clone();
@@ -137,7 +179,11 @@ async fn export(app: &App, base: &str, file: PathBuf) -> Result<Value, Fault> {
             .and_then(|out| {
                 let mut out = std::io::BufWriter::new(out);
                 base_file::write(&snapshot, &comments, &mut out)?;
-                out.into_inner().map_err(|e| e.into_error())?.sync_all()
+                let out = out.into_inner().map_err(|e| e.into_error())?;
+                if let Ok(before) = std::fs::metadata(&path) {
+                    out.set_permissions(before.permissions())?;
+                }
+                out.sync_all()
             })
             .and_then(|()| std::fs::rename(&part, &path));
         if result.is_err() {

@@ -9,6 +9,7 @@ use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
 use tablewright_faces::mcp::Parts;
 use tablewright_toolkit::Selection;
+use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::registry::Registry;
 
 use crate::config::Config;
@@ -40,8 +41,8 @@ impl App {
     }
 
     /// What an MCP session with this selection needs.
-    pub fn parts(&self, selection: &Selection, most: Rights) -> anyhow::Result<Arc<Parts>> {
-        Parts::new(self.door.clone(), &self.registry, selection, most, self.config.answers)
+    pub fn parts(&self, selection: &Selection, most: Rights, limits: Limits) -> anyhow::Result<Arc<Parts>> {
+        Parts::new(self.door.clone(), &self.registry, selection, most, limits)
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))
     }

@@ -33,6 +33,23 @@ pub struct Config {
     pub owner: crate::owner::Options,
 }
 
+impl Config {
+    /// Refuses values that are out of range.
+    fn check(&self) -> Result<(), Error> {
+        let value = |place: &str, reason: String| Err(Error::Value { place: place.to_owned(), reason });
+        if let Err((key, reason)) = self.answers.check() {
+            return value(&format!("answers.{key}"), reason);
+        }
+        if !(1..=10_000).contains(&self.http.max_concurrent_requests) {
+            return value("http.max_concurrent_requests", "it must be 1 to 10000".into());
+        }
+        match telemetry::filter(&self.log.level) {
+            Ok(_) => Ok(()),
+            Err(reason) => value("log.level", reason),
+        }
+    }
+}
+
 /// A setting in force and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
@@ -101,7 +118,7 @@ fn flatten(prefix: &str, value: Value, source: &str, into: &mut Flat) {
 /// A variable's text as the type its setting has.
 fn typed(text: &str, like: &Value) -> Value {
     match like {
-        Value::Bool(_) => match text {
+        Value::Bool(_) => match text.to_lowercase().as_str() {
             "1" | "true" | "yes" | "on" => Value::Bool(true),
             "0" | "false" | "no" | "off" | "" => Value::Bool(false),
             _ => Value::from(text),
@@ -169,6 +186,7 @@ pub fn load(
     }
     let config = Config::deserialize(Value::Object(whole))
         .map_err(|e| Error::Value { place: "configuration".into(), reason: e.to_string() })?;
+    config.check()?;
     let settings = flat.into_iter().map(|(name, (value, source))| Setting { name, value, source }).collect();
     Ok(Loaded { config, settings })
 }

@@ -38,20 +38,20 @@ pub async fn run(global: &Global, demo: crate::cli::Demo) -> anyhow::Result<()> 
             crate::config::default_data_dir().map(|d| d.with_file_name("tablewright-demo"));
     }
     let directory = crate::app::data_dir(&loaded.config)?;
-    say(format_args!("Data directory: {}", directory.display()));
+    say(format_args!("Data directory: {}", directory.display()))?;
     let address = ([127, 0, 0, 1], demo.port).into();
     let server = Server::start(loaded.config, &directory, address, false).await?;
     import(&server).await?;
     let token = token(&server).await?;
     let url = format!("http://{}/mcp", server.address);
-    say(format_args!("Serving MCP on {url}\n"));
+    say(format_args!("Serving MCP on {url}\n"))?;
     tour(&url, &token).await?;
     if demo.once {
-        say("\nThe tour is over. Without --once the server goes on, for your own client.");
+        say("\nThe tour is over. Without --once the server goes on, for your own client.")?;
         return server.end().await;
     }
-    say(configuration(&url, &token));
-    say("Press Ctrl-C to end.");
+    say(configuration(&url, &token, &directory))?;
+    say("Press Ctrl-C to end.")?;
     server.until_told().await
 }
 
@@ -72,7 +72,7 @@ async fn import(server: &Server) -> anyhow::Result<()> {
             done["tables"],
             done["records"],
             started.elapsed().as_millis()
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -105,8 +105,8 @@ async fn step(client: &Client, what: &str, tool: &'static str, arguments: Value)
     let result = client.call_tool(CallToolRequestParams::new(tool).with_arguments(given)).await?;
     let elapsed = started.elapsed();
     let text = result.content.first().and_then(|c| c.as_text()).map_or("", |t| t.text.as_str());
-    say(format_args!("── {what}\n→ {tool} {arguments}\n{}", excerpt(text)));
-    say(format_args!("  {:.1} ms, {} characters\n", elapsed.as_secs_f64() * 1e3, text.chars().count()));
+    say(format_args!("── {what}\n→ {tool} {arguments}\n{}", excerpt(text)))?;
+    say(format_args!("  {:.1} ms, {} characters\n", elapsed.as_secs_f64() * 1e3, text.chars().count()))?;
     if result.is_error == Some(true) {
         anyhow::bail!("the tour failed at {tool}: {text}");
     }
@@ -193,18 +193,18 @@ async fn tour(url: &str, token: &Secret) -> anyhow::Result<()> {
 }
 
 /// What to paste into a client.
-fn configuration(url: &str, token: &Secret) -> String {
+fn configuration(url: &str, token: &Secret, directory: &std::path::Path) -> String {
     let secret = token.reveal();
     let program = std::env::current_exe().map_or("tablewright".into(), |p| p.display().to_string());
     let pretty = |value: Value| serde_json::to_string_pretty(&value).unwrap_or_default();
     let header = format!("Bearer {secret}");
-    let stdio = json!({"mcpServers": {"tablewright": {"command": program, "args": ["serve"]}}});
+    let stdio = json!({"mcpServers": {"tablewright": {"command": program, "args": ["serve", "--data-dir", directory]}}});
     let vscode = json!({"servers": {"tablewright": {"type": "http", "url": url, "headers": {"Authorization": header}}}});
     let cursor = json!({"mcpServers": {"tablewright": {"url": url, "headers": {"Authorization": header}}}});
     format!(
         "── Claude Code\nclaude mcp add --transport http tablewright {url} --header \"Authorization: {header}\"\n\n\
          ── VS Code (.vscode/mcp.json)\n{}\n\n── Cursor (~/.cursor/mcp.json)\n{}\n\n\
-         ── Claude Desktop (claude_desktop_config.json; your own bases, over standard input and output)\n{}\n",
+         ── Claude Desktop (claude_desktop_config.json; over standard input and output)\n{}\n",
         pretty(vscode),
         pretty(cursor),
         pretty(stdio)

@@ -2,32 +2,24 @@
 
 use serde_json::{Value, json};
 
+use tablewright_toolkit::registry::Registry;
+use tablewright_toolkit::{Surface, catalogue};
+
 use crate::app::data_dir;
 use crate::cli::{Global, say};
-use crate::config::variable;
-use crate::owner::{Lock, socket_path};
+use crate::config::{Config, variable};
+use crate::owner::{Kind, Lock};
 
 /// Runs the checks; fails when one of them does.
 pub async fn run(global: &Global) -> anyhow::Result<()> {
     let loaded = global.load(Default::default())?;
     let directory = data_dir(&loaded.config)?;
-    let holder = match std::os::unix::net::UnixStream::connect(socket_path(&directory)) {
-        Ok(_) => Lock::holder(&directory),
-        Err(_) => None,
-    };
+    let registry = tablewright_tools::registry();
     let checks = [
         ("data directory", writable(&directory)),
         ("database", database(&directory).await),
-        (
-            "tool catalogue",
-            tablewright_tools::registry().map(|_| "complete".into()).map_err(|e| e.to_string()),
-        ),
-        (
-            "owner",
-            Ok(holder.map_or("none running".into(), |h| {
-                format!("process {} ({:?}, {})", h.pid, h.kind, h.version)
-            })),
-        ),
+        ("tool catalogue", registry.as_ref().map(|_| "complete".into()).map_err(ToString::to_string)),
+        ("tools", selected(&registry, &loaded.config)),
     ];
     let failed = checks.iter().filter(|(_, result)| result.is_err()).count();
     if global.json {
@@ -37,13 +29,13 @@ pub async fn run(global: &Global) -> anyhow::Result<()> {
             .collect();
         say(json!({
             "version": env!("CARGO_PKG_VERSION"), "dataDir": directory, "settings": loaded.settings, "checks": checks
-        }));
+        }))?;
     } else {
-        say(format_args!("tablewright {}", env!("CARGO_PKG_VERSION")));
+        say(format_args!("tablewright {}", env!("CARGO_PKG_VERSION")))?;
         say(format_args!(
             "data directory: {}\n\nSettings (name, value, from, variable):",
             directory.display()
-        ));
+        ))?;
         for setting in &loaded.settings {
             say(format_args!(
                 "  {:28} {:24} {:10} {}",
@@ -51,13 +43,13 @@ pub async fn run(global: &Global) -> anyhow::Result<()> {
                 setting.value.to_string(),
                 setting.source,
                 variable(&setting.name)
-            ));
+            ))?;
         }
-        say("\nChecks:");
+        say("\nChecks:")?;
         for (name, result) in &checks {
             match result {
-                Ok(says) => say(format_args!("  ok      {name}: {says}")),
-                Err(why) => say(format_args!("  FAILED  {name}: {why}")),
+                Ok(says) => say(format_args!("  ok      {name}: {says}"))?,
+                Err(why) => say(format_args!("  FAILED  {name}: {why}"))?,
             }
         }
     }
@@ -73,13 +65,29 @@ fn writable(directory: &std::path::Path) -> Result<String, String> {
     Ok("can be written".into())
 }
 
+fn selected(registry: &Result<Registry, catalogue::Error>, config: &Config) -> Result<String, String> {
+    let Ok(registry) = registry else { return Err("there is no catalogue to choose from".into()) };
+    let surface = Surface::of(registry, &config.tools, config.allow).map_err(|e| e.to_string())?;
+    Ok(format!("{} offered", surface.tools().len()))
+}
+
 async fn database(directory: &std::path::Path) -> Result<String, String> {
     let path = directory.join("tablewright.db");
+    let lock = match Lock::take(directory, Kind::Alone).map_err(|e| e.to_string())? {
+        Some(lock) => lock,
+        None => {
+            let who = Lock::holder(directory).map_or("another process".into(), |h| {
+                format!("process {} ({:?}, version {})", h.pid, h.kind, h.version)
+            });
+            return Ok(format!("in use by {who}"));
+        }
+    };
     if !path.exists() {
         return Ok("none yet".into());
     }
     let store = tablewright_engine::Store::open(&path).await.map_err(|e| e.to_string())?;
     let bases = store.bases().await.map_err(|e| e.to_string())?;
     store.close().await;
+    drop(lock);
     Ok(format!("{} bases", bases.len()))
 }

@@ -40,7 +40,7 @@ pub fn run(check: bool) -> anyhow::Result<()> {
             let message = format!("out of date: {}; run `tablewright generate`", listed.join(", "));
             return Err(Failed::with(Exit::OutOfDate, message));
         }
-        say(format_args!("{} generated files are up to date", wanted.len()));
+        say(format_args!("{} generated files are up to date", wanted.len()))?;
         return Ok(());
     }
     for path in &stale {
@@ -53,7 +53,7 @@ pub fn run(check: bool) -> anyhow::Result<()> {
     for path in &extra {
         std::fs::remove_file(root.join(path))?;
     }
-    say(format_args!("{} written, {} removed, {} in all", stale.len(), extra.len(), wanted.len()));
+    say(format_args!("{} written, {} removed, {} in all", stale.len(), extra.len(), wanted.len()))?;
     Ok(())
 }
 

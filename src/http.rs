@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tablewright_faces::http::{Entry, check_address, router, serve};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -55,16 +56,19 @@ impl Server {
         address: SocketAddr,
         no_auth: bool,
     ) -> anyhow::Result<Self> {
+        if no_auth {
+            check_address(address, &Entry::Anyone).map_err(|e| Failed::with(Exit::Config, e))?;
+        }
         let listener = bind(address).await?;
         let lock = relay::take_over(directory).await?;
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
-        let Config { allow, tools, http, .. } = owned.app.config.clone();
+        let Config { allow, tools, http, answers, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
-        check_address(address, &entry).map_err(|e| Failed::with(Exit::Config, e))?;
-        let parts = owned.app.parts(&tools, allow)?;
-        let routes = router(parts, http, entry, allow, owned.stop.child_token());
+        let parts = owned.app.parts(&tools, allow, answers)?;
+        let cut = CancellationToken::new();
+        let routes = router(parts, http, entry, allow, cut.clone());
         let address = listener.local_addr()?;
-        let serving = tokio::spawn(serve(listener, routes, owned.stop.clone()));
+        let serving = tokio::spawn(serve(listener, routes, owned.stop.clone(), cut));
         Ok(Self { owned, address, serving })
     }
 

@@ -1,6 +1,7 @@
 //! One owner per data directory: a lock that dies with its holder, and a socket others come through.
 
 pub mod background;
+mod conversation;
 pub mod protocol;
 pub mod relay;
 mod stdio;
@@ -65,9 +66,19 @@ pub fn socket_path(directory: &Path) -> PathBuf {
 
 impl Lock {
     /// Takes the lock; `Ok(None)` when another process holds it.
-    pub fn take(directory: &Path, kind: Kind) -> std::io::Result<Option<Self>> {
-        let path = directory.join("owner.lock");
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    pub fn take(directory: &Path, kind: Kind) -> anyhow::Result<Option<Self>> {
+        Self::try_take(directory, kind).map_err(|error| {
+            let message = format!("the data directory {} cannot be locked: {error}", directory.display());
+            Failed::with(Exit::Store, message)
+        })
+    }
+
+    fn try_take(directory: &Path, kind: Kind) -> std::io::Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(directory.join("owner.lock"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -89,14 +100,7 @@ impl Lock {
 
     /// Takes the lock, or says who has it.
     pub fn take_or_say(directory: &Path, kind: Kind) -> anyhow::Result<Self> {
-        match Self::take(directory, kind) {
-            Ok(Some(lock)) => Ok(lock),
-            Ok(None) => Err(in_use(directory)),
-            Err(error) => Err(Failed::with(
-                Exit::Store,
-                format!("the data directory {} cannot be locked: {error}", directory.display()),
-            )),
-        }
+        Self::take(directory, kind)?.ok_or_else(|| in_use(directory))
     }
 }
 

@@ -31,9 +31,19 @@ impl Default for Options {
     }
 }
 
+/// The filter that `level` asks for.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    // A word that is no level would be taken for the name of a crate.
+    let known = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
+    if let Some(word) = level.split(',').find(|part| !part.contains('=') && !known(part.trim())) {
+        return Err(format!("{word:?} is no level; use error, warn, info, debug, trace, or name=level"));
+    }
+    EnvFilter::try_new(level).map_err(|e| e.to_string())
+}
+
 /// Starts logging. Later calls do nothing.
 pub fn start(options: &Options) {
-    let filter = EnvFilter::try_new(&options.level).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = filter(&options.level).unwrap_or_else(|_| EnvFilter::new("warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match options.format {
         Format::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -138,6 +138,9 @@ pub enum Base {
         /// The file to write; the base's name with `.json` by default.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
     },
     /// List the bases.
     List,

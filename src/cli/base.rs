@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
+use tablewright_core::model::BaseId;
+use tablewright_core::model::schema::find_base;
 
 use super::args::{Base, Global};
 use super::say;
@@ -61,7 +63,7 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
         Base::Import { file } => {
             let done = administer(global, admin::Command::Import { file: absolute(&file)? }).await?;
             if global.json {
-                say(&done);
+                say(&done)?;
             } else {
                 say(format_args!(
                     "imported {:?} ({}): {} tables, {} records",
@@ -69,52 +71,64 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     text(&done, "id"),
                     done["tables"],
                     done["records"]
-                ));
+                ))?;
             }
         }
-        Base::Export { base, output } => {
+        Base::Export { base, output, force } => {
             let file = output.unwrap_or_else(|| {
                 let safe: String =
                     base.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(80).collect();
                 PathBuf::from(format!("{safe}.json"))
             });
-            let done = administer(global, admin::Command::Export { base, file: absolute(&file)? }).await?;
+            let done =
+                administer(global, admin::Command::Export { base, file: absolute(&file)?, force }).await?;
             if global.json {
-                say(&done);
+                say(&done)?;
             } else {
                 say(format_args!(
                     "exported {:?}: {} records to {}",
                     text(&done, "name"),
                     done["records"],
                     file.display()
-                ));
+                ))?;
             }
         }
         Base::List => {
             let listed = administer(global, admin::Command::ListBases).await?;
             if global.json {
-                say(&listed);
+                say(&listed)?;
             } else if let Some(bases) = listed.as_array() {
                 for base in bases {
                     say(format_args!(
                         "{}  {}  ({} tables, {} records)",
                         text(base, "id"),
-                        text(base, "name"),
+                        super::shown(text(base, "name")),
                         base["tables"],
                         base["records"]
-                    ));
+                    ))?;
                 }
                 if bases.is_empty() {
-                    say("no bases; import one with `tablewright base import FILE`");
+                    say("no bases; import one with `tablewright base import FILE`")?;
                 }
             }
         }
         Base::Delete { base, yes } => {
+            if !yes {
+                // A name that is not there is the first thing to say.
+                let listed = administer(global, admin::Command::ListBases).await?;
+                let known: Vec<(BaseId, String)> = listed
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|b| Some((text(b, "id").parse().ok()?, text(b, "name").to_owned())))
+                    .collect();
+                find_base(&known, &base)?;
+            }
             if !yes && !confirm(&base)? {
                 anyhow::bail!("nothing was deleted; say --yes to delete without being asked");
             }
             let done = administer(global, admin::Command::DeleteBase { base }).await?;
-            if global.json { say(&done) } else { say(format_args!("deleted {:?}", text(&done, "name"))) }
+            if global.json { say(&done)? } else { say(format_args!("deleted {:?}", text(&done, "name")))? }
         }
     }
     Ok(())

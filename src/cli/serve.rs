@@ -45,10 +45,10 @@ impl Serve {
         let directory = data_dir(&config)?;
         let rights: Rights = config.allow;
         if let Some(address) = self.http {
+            let server = Server::start(config, &directory, address, self.no_auth).await?;
             if self.no_auth {
                 tracing::warn!("--no-auth: every program on this machine can use this server");
             }
-            let server = Server::start(config, &directory, address, self.no_auth).await?;
             eprintln!("tablewright: serving MCP on http://{}/mcp", server.address);
             return server.until_told().await;
         }
@@ -58,12 +58,12 @@ impl Serve {
             .check(&tablewright_tools::registry()?)
             .map_err(|e| crate::exit::Failed::with(crate::exit::Exit::Config, e))?;
         if !self.no_daemon {
-            let want = Want::Session { selection: config.tools, rights };
+            let want = Want::Session { selection: config.tools, rights, limits: config.answers };
             return relay::run(&directory, global.config.as_deref(), want).await;
         }
         let lock = Lock::take_or_say(&directory, Kind::Alone)?;
         let app = App::open(config, &directory).await?;
-        let parts = app.parts(&app.config.tools, rights)?;
+        let parts = app.parts(&app.config.tools, rights, app.config.answers)?;
         let caller = Caller::local("mcp", rights);
         let stop = CancellationToken::new();
         let (input, output) = (crate::owner::stdin(), crate::owner::stdout());

@@ -12,12 +12,19 @@ pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
         Token::Create { name, scopes } => {
             let made = administer(global, Command::CreateToken { name, scopes }).await?;
             // The token alone, so that a script can keep it.
-            if global.json { say(&made) } else { say(made["token"].as_str().unwrap_or_default()) }
+            let token = made["token"].as_str().unwrap_or_default();
+            let said = if global.json { say(&made) } else { say(token) };
+            if said.is_err() {
+                // Nobody has seen it, so nobody may use it.
+                let id = made["id"].as_str().unwrap_or_default().to_owned();
+                administer(global, Command::RevokeToken { token: id }).await?;
+            }
+            said?;
         }
         Token::List => {
             let listed = administer(global, Command::ListTokens).await?;
             if global.json {
-                say(&listed);
+                say(&listed)?;
                 return Ok(());
             }
             for token in listed.as_array().map_or(&[][..], Vec::as_slice) {
@@ -25,12 +32,17 @@ pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
                 let scopes: Vec<&str> =
                     token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let of = |key: &str| token[key].as_str().unwrap_or_default();
-                say(format_args!("{}  {}  {state}  {}", of("id"), of("name"), scopes.join(",")));
+                say(format_args!(
+                    "{}  {}  {state}  {}",
+                    of("id"),
+                    super::shown(of("name")),
+                    scopes.join(",")
+                ))?;
             }
         }
         Token::Revoke { token } => {
             let done = administer(global, Command::RevokeToken { token }).await?;
-            if global.json { say(&done) } else { say("revoked; it is refused from now on") }
+            if global.json { say(&done)? } else { say("revoked; it is refused from now on")? }
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod fault;
 pub mod model;
 pub mod secret;
+pub mod strict;
 pub mod suggest;
 
 pub use fault::{Code, Fault};

@@ -56,6 +56,11 @@ impl Call {
         &self.caller
     }
 
+    /// Notes the base a command is about, for the audit line.
+    pub fn about(&mut self, base: BaseId) {
+        self.base = Some(base);
+    }
+
     /// The bases the caller may see, by name.
     pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
         self.engine.bases()

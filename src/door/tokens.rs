@@ -42,11 +42,9 @@ impl Tokens {
     /// Makes a token; this is the only time it is shown.
     pub async fn create(&self, name: &str, scopes: &[String]) -> Result<(StoredToken, Secret), Fault> {
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 {
-            return Err(Fault::new(
-                Code::InvalidArguments,
-                "a token needs a name of 1 to 100 characters (--name)",
-            ));
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            let message = "a token needs a name of 1 to 100 characters on one line (--name)";
+            return Err(Fault::new(Code::InvalidArguments, message));
         }
         if let Some(unknown) = scopes.iter().find(|s| !SCOPES.contains(&s.as_str())) {
             return Err(Fault::new(

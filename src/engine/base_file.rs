@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::model::cell::{instant_text, parse_instant};
 use tablewright_core::model::{Base, BaseId, Cell, RecordId, Table};
-use tablewright_core::{Code, Fault};
+use tablewright_core::{Code, Fault, strict};
 
 use crate::base::{Snapshot, TableData};
 use crate::local::complete_inverses;
@@ -51,6 +51,7 @@ fn bad(message: impl fmt::Display) -> Fault {
 /// Reads a base file. `now` (milliseconds) is the creation time of records that give none.
 pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format_args!("it is not UTF-8 ({e})")))?;
+    strict::check(bytes).map_err(bad)?;
     let head: Head = serde_json::from_str(text).map_err(bad)?;
     let schema = Base { id: head.base.id, name: head.base.name, tables: head.tables };
     if schema.name.trim().is_empty() {
@@ -89,7 +90,7 @@ fn number_rows(snapshot: &mut Snapshot) {
                 }
             }
         }
-        data.next_auto = largest as i64 + 1;
+        data.next_auto = (largest as i64).saturating_add(1);
     }
 }
 

@@ -9,7 +9,8 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,9 @@ pub(crate) struct Shared {
     options: Options,
     listed: RwLock<Arc<Vec<(BaseId, String)>>>,
     held: RwLock<FxHashMap<BaseId, Held>>,
-    /// One base is read from the database at a time, and only once.
-    loading: Mutex<()>,
+    /// Held while a base is read from the database and while a batch is written and published:
+    /// what a reader loads is never older than what the writer has published.
+    pub(crate) loading: Mutex<()>,
     ticks: AtomicU64,
 }
 
@@ -88,7 +90,9 @@ impl Shared {
         if let Some(found) = self.in_memory(base) {
             return Ok(found);
         }
-        let loaded = self.store.load(base).await.map_err(Fault::from)?;
+        // A table read again starts at another version, so that cursors notice.
+        let version = self.clock.now_ms().unsigned_abs();
+        let loaded = self.store.load(base, version).await.map_err(Fault::from)?;
         let snapshot =
             loaded.ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))?;
         Ok(self.publish(base, snapshot))
@@ -113,6 +117,13 @@ impl Shared {
         snapshot
     }
 
+    async fn prune(&self) -> Result<(), Error> {
+        let days_ago = |days: u32| self.clock.now_ms() - i64::from(days) * 86_400_000;
+        let (changes, audit) =
+            (days_ago(self.options.keep_changes_days), days_ago(self.options.keep_audit_days));
+        self.store.prune(changes, audit).await
+    }
+
     /// Puts a base on the list, or takes it off.
     pub(crate) fn list(&self, base: BaseId, name: Option<String>) {
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
@@ -134,8 +145,6 @@ impl Engine {
     /// Opens the database in `directory` and starts the writer.
     pub async fn open(directory: PathBuf, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let store = Store::open(&directory.join("tablewright.db")).await?;
-        let days_ago = |days: u32| clock.now_ms() - i64::from(days) * 86_400_000;
-        store.prune(days_ago(options.keep_changes_days), days_ago(options.keep_audit_days)).await?;
         let listed = store.bases().await?.into_iter().map(|b| (b.id, b.name)).collect();
         let last = store.last_change().await?;
         let shared = Arc::new(Shared {
@@ -149,6 +158,8 @@ impl Engine {
             loading: Mutex::new(()),
             ticks: AtomicU64::new(0),
         });
+        shared.prune().await?;
+        tokio::spawn(prune_by_the_hour(Arc::downgrade(&shared)));
         let (jobs, receiver) = mpsc::channel(writer::QUEUE);
         tokio::spawn(writer::run(shared.clone(), receiver));
         Ok(Self { shared, jobs })
@@ -234,6 +245,17 @@ impl Engine {
 
     async fn send(&self, job: Job) -> Result<(), Fault> {
         self.jobs.send(job).await.map_err(|_| stopping())
+    }
+}
+
+/// Drops old log entries while the engine is in use.
+async fn prune_by_the_hour(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if let Err(error) = shared.prune().await {
+            tracing::warn!(%error, "old log entries were not dropped");
+        }
     }
 }
 

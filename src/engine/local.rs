@@ -59,4 +59,6 @@ pub struct Outcome {
     pub records: Vec<Result<RecordId, Fault>>,
     /// The commit in the change log; absent when nothing changed.
     pub change: Option<i64>,
+    /// Records that typecast created in other tables: name of the table and how many.
+    pub created_elsewhere: Vec<(String, usize)>,
 }

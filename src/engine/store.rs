@@ -7,6 +7,7 @@ pub mod read;
 pub mod tokens;
 pub mod write;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,6 +85,33 @@ fn error_code(error: &Error) -> Option<String> {
     }
 }
 
+/// Refuses a file that is plainly not ours before anything opens it to write, and makes the file
+/// its user's alone: journals get the rights of the file they belong to.
+fn look_first(path: &Path, shown: &str) -> Result<(), Error> {
+    let broken = |error: std::io::Error| Error::Open { path: shown.to_owned(), source: error.into() };
+    let mut header = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        file.take(100).read_to_end(&mut header).map_err(broken)?;
+    }
+    // The mark may still be in a journal that was not merged; then SQLite has to look.
+    let name = path.file_name().map(|name| format!("{}-wal", name.to_string_lossy())).unwrap_or_default();
+    let journal = path.with_file_name(name);
+    let has_journal = std::fs::metadata(journal).is_ok_and(|found| found.len() > 0);
+    let marked = header.get(68..72).is_some_and(|mark| mark == (APPLICATION_ID as u32).to_be_bytes());
+    if !header.is_empty() && !(header.starts_with(b"SQLite format 3\0") && (marked || has_journal)) {
+        return Err(Error::NotOurs(shown.to_owned()));
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(broken)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(broken)?;
+    drop(file);
+    Ok(())
+}
+
 /// A handle on the database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -94,6 +122,7 @@ impl Store {
     /// Opens the database at `path`, making it when it is not there, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
+        look_first(path, &shown)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -101,7 +130,8 @@ impl Store {
             // An acknowledged write survives power loss, not only a kill.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
+            // An import may hold the database for a while.
+            .busy_timeout(Duration::from_secs(60))
             .pragma("cache_size", "-8000")
             .statement_cache_capacity(64);
         let pool = SqlitePoolOptions::new()

@@ -67,24 +67,25 @@ pub(crate) struct AuditBuffer {
 
 impl AuditBuffer {
     pub(crate) fn push(&self, entry: AuditEntry) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() >= AUDIT_BUFFER {
-            self.lose(1);
-            return;
-        }
-        lines.push(entry);
-        if lines.len() == 1 {
+        if self.keep(entry) == 1 {
             self.added.notify_one();
         }
     }
 
-    fn take(&self) -> Vec<AuditEntry> {
-        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Keeps a line for the next batch, without waking the writer; how many wait now.
+    fn keep(&self, entry: AuditEntry) -> usize {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < AUDIT_BUFFER {
+            lines.push(entry);
+            return lines.len();
+        }
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::error!(lost, "audit lines were not written");
+        AUDIT_BUFFER
     }
 
-    fn lose(&self, lines: u64) {
-        let lost = self.lost.fetch_add(lines, Ordering::Relaxed) + lines;
-        tracing::error!(lost, "audit lines were not written");
+    fn take(&self) -> Vec<AuditEntry> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -107,6 +108,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     while wait(&shared, &mut jobs, &mut waiting).await {
         let mut group = Group::default();
         group.batch.audit = shared.audit.take();
+        group.reads = group.batch.audit.len();
         for job in waiting.drain(..) {
             match job {
                 Job::Commit { base, write, by, audit, reply } => {
@@ -136,12 +138,15 @@ struct Group {
     drafts: FxHashMap<BaseId, Draft>,
     batch: Batch,
     replies: Vec<Pending>,
+    /// How many of the audit lines belong to no commit of this group.
+    reads: usize,
 }
 
 /// A caller whose commit is in the group.
 struct Pending {
     reply: Reply<Outcome>,
     records: Vec<Result<RecordId, Fault>>,
+    created_elsewhere: Vec<(String, usize)>,
     changed: bool,
 }
 
@@ -155,7 +160,7 @@ impl Group {
         audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>,
         reply: Reply<Outcome>,
     ) {
-        let result = match self.apply(shared, base, write, &by).await {
+        let mut result = match self.apply(shared, base, write, &by).await {
             Ok(applied) => applied,
             Err(fault) => {
                 self.batch.audit.push(audit(fault.code.as_str()));
@@ -171,10 +176,11 @@ impl Group {
                 at: shared.clock.now_ms(),
                 by,
                 kind: ChangeKind::Records,
-                tables: result.changes,
+                tables: std::mem::take(&mut result.changes),
             });
         }
-        self.replies.push(Pending { reply, records: result.records, changed });
+        let Applied { records, created_elsewhere, .. } = result;
+        self.replies.push(Pending { reply, records, created_elsewhere, changed });
     }
 
     async fn apply(
@@ -198,6 +204,7 @@ impl Group {
         }
         let empty =
             self.batch.changes.is_empty() && self.batch.audit.is_empty() && self.batch.schemas.is_empty();
+        let _no_load = shared.loading.lock().await;
         let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
         match written {
             Ok(numbers) => {
@@ -210,14 +217,20 @@ impl Group {
                     shared.last_change.send_replace(*last);
                 }
                 let mut numbers = numbers.into_iter();
-                for Pending { reply, records, changed } in self.replies {
+                for Pending { reply, records, created_elsewhere, changed } in self.replies {
                     let change = if changed { numbers.next() } else { None };
-                    let _ = reply.send(Ok(Outcome { records, change }));
+                    let _ = reply.send(Ok(Outcome { records, change, created_elsewhere }));
                 }
             }
             Err(error) => {
                 let fault = Fault::from(error);
-                shared.audit.lose(self.batch.audit.len() as u64);
+                // The lines wait for better times; those of commits say what became of them.
+                for (at, mut entry) in self.batch.audit.into_iter().enumerate() {
+                    if at >= self.reads {
+                        entry.outcome = fault.code.as_str().to_owned();
+                    }
+                    shared.audit.keep(entry);
+                }
                 for pending in self.replies {
                     let _ = pending.reply.send(Err(fault.clone()));
                 }
@@ -242,6 +255,7 @@ fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
             let row = data.slots_from(slot).next().map(|slot| (slot, *data.row(slot)));
             let state = match row.filter(|(_, row)| row.position == *position) {
                 Some((slot, row)) => RowState::Held {
+                    new: draft.first_new.get(id).is_some_and(|first| position >= first),
                     id: row.id.to_string(),
                     created: row.created,
                     cells: stored_cells(table, data, slot),
@@ -273,6 +287,7 @@ async fn import(
     }
     let change =
         LoggedChange { base, at: shared.clock.now_ms(), by, kind: ChangeKind::Imported, tables: Vec::new() };
+    let _no_load = shared.loading.lock().await;
     let seq = shared.store.add_base(&snapshot, comments, &change, &*progress).await.map_err(Fault::from)?;
     shared.list(base, Some(snapshot.schema.name.clone()));
     shared.publish(base, snapshot);
@@ -288,6 +303,7 @@ async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault>
         kind: ChangeKind::BaseDeleted,
         tables: Vec::new(),
     };
+    let _no_load = shared.loading.lock().await;
     let seq = shared.store.delete_base(&change).await.map_err(Fault::from)?;
     shared.list(base, None);
     shared.last_change.send_replace(seq);

@@ -15,6 +15,7 @@ use axum::serve::ListenerExt;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::{Deserialize, Serialize};
+use tablewright_core::strict;
 use tablewright_door::{Caller, Rights, Tokens};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,6 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::mcp::Parts;
 use crate::mcp::handler::Handler;
-use crate::mcp::strict;
 use crate::mcp::wire::MAX_LINE;
 
 /// Settings of the HTTP entry.
@@ -68,7 +68,7 @@ pub fn router(
     options: Options,
     entry: Entry,
     flags: Rights,
-    stop: CancellationToken,
+    cut: CancellationToken,
 ) -> Router {
     let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
     hosts.extend(options.allowed_hosts.iter().cloned());
@@ -80,7 +80,7 @@ pub fn router(
         .with_legacy_session_mode(true)
         .with_json_response(true)
         .with_max_request_body_bytes(MAX_LINE)
-        .with_cancellation_token(stop);
+        .with_cancellation_token(cut);
     let sessions = Arc::new(LocalSessionManager::default());
     let limit = GlobalConcurrencyLimitLayer::new(options.max_concurrent_requests.clamp(1, 10_000));
     let mcp = StreamableHttpService::new(
@@ -202,17 +202,30 @@ async fn require_caller(State(guard): State<Arc<Guard>>, mut request: Request, n
     next.run(request).await
 }
 
-/// Serves `router` until `stop` is cancelled, then lets running requests end for a while.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+/// Serves `router` until `stop` is cancelled, then lets running requests end for a while before
+/// `cut` ends what is left: open streams and sessions.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) -> std::io::Result<()> {
     // Without this a reply in two packets waits for the client's delayed acknowledgement.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    let ended = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    tokio::select! {
-        result = serving => result,
-        () = async { ended.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    let told = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { told.cancelled().await });
+    let serving = serving.into_future();
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        result = &mut serving => Some(result),
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => None,
+    };
+    cut.cancel();
+    match ended {
+        Some(result) => result,
+        None => tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(())),
     }
 }
 

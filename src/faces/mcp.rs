@@ -2,14 +2,12 @@
 
 pub mod handler;
 pub mod pipe;
-pub mod strict;
 pub mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rmcp::model::{Tool, ToolAnnotations};
-use tablewright_door::access::Need;
 use tablewright_door::{Door, Rights};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
@@ -33,15 +31,12 @@ impl Parts {
         limits: Limits,
     ) -> Result<Self, Error> {
         let mut surfaces = HashMap::new();
-        for bits in 0..8u8 {
-            let rights = Rights { write: bits & 1 > 0, delete: bits & 2 > 0, schema: bits & 4 > 0 };
-            if rights.and(most) == rights {
-                let surface = Surface::of(registry, selection, rights)?;
-                let tools = surface.tools().iter().map(|entry| wire_tool(entry)).collect();
-                surfaces.insert(rights, (Arc::new(surface), tools));
-            }
+        for rights in most.combinations() {
+            let surface = Surface::of(registry, selection, rights)?;
+            let tools = surface.tools().iter().map(|entry| wire_tool(entry)).collect();
+            surfaces.insert(rights, (Arc::new(surface), tools));
         }
-        Ok(Self { door, limits: limits.clamped(), surfaces })
+        Ok(Self { door, limits, surfaces })
     }
 
     /// The tools a caller with these rights sees, as they go over the wire.
@@ -58,8 +53,8 @@ impl Parts {
 pub fn wire_tool(entry: &Entry) -> Tool {
     let wording = &entry.wording;
     let annotations = ToolAnnotations::new()
-        .read_only(wording.scope == Need::Read)
-        .destructive(wording.scope != Need::Read && entry.name != "create_records")
+        .read_only(!wording.scope.changes())
+        .destructive(wording.scope.changes() && entry.name != "create_records")
         .idempotent(wording.idempotent)
         .open_world(wording.open_world);
     let mut tool = Tool::new(entry.name, wording.description.clone(), entry.input_schema.clone())

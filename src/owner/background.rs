@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::{Hello, PROTOCOL, Report, Want, Welcome, newer};
+use super::protocol::{Greeting, Hello, PROTOCOL, Report, Want, Welcome, newer};
 use super::{Kind, Lock, socket_path};
 use crate::admin;
 use crate::app::App;
@@ -23,6 +23,8 @@ use crate::exit::{Exit, Failed};
 
 /// Clients served at once.
 const MAX_CLIENTS: usize = 256;
+/// Longest path of a socket that every system takes, in bytes.
+const MAX_SOCKET_PATH: usize = 100;
 /// Longest first line, in bytes.
 const MAX_HELLO: u64 = 64 * 1024;
 /// How long a client may take to say hello, and the owner to end.
@@ -39,6 +41,11 @@ fn listen(directory: &Path) -> anyhow::Result<UnixListener> {
         }
         // We hold the lock, so whoever made this socket is gone.
         std::fs::remove_file(&path)?;
+    }
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        let message =
+            format!("the path {} is too long for a socket; use a shorter --data-dir", path.display());
+        return Err(Failed::with(Exit::Store, message));
     }
     let listener = UnixListener::bind(&path)
         .map_err(|e| Failed::with(Exit::Store, format!("cannot listen on {}: {e}", path.display())))?;
@@ -94,22 +101,25 @@ impl Clients {
             return;
         }
         let refuse = |message: String| Welcome::Refused { message };
-        let hello: Hello = match serde_json::from_slice(&line) {
-            Ok(hello) => hello,
-            Err(error) => {
-                let _ =
-                    say(&mut writer, &refuse(format!("this is no greeting of Tablewright: {error}"))).await;
-                return;
-            }
-        };
-        let yielding = self.kind == Kind::Background
-            && (matches!(hello.want, Want::MakeWay) || newer(&hello.version, env!("CARGO_PKG_VERSION")));
-        if yielding {
+        // First who it is: a newer client may say more than this version understands.
+        let greeting = serde_json::from_slice::<Greeting>(&line);
+        let hello = serde_json::from_slice::<Hello>(&line);
+        let asked = matches!(&hello, Ok(Hello { want: Want::MakeWay, .. }));
+        let outdated = greeting.is_ok_and(|g| newer(&g.version, env!("CARGO_PKG_VERSION")));
+        if self.kind == Kind::Background && (asked || outdated) {
             let _ = say(&mut writer, &Welcome::MakingWay).await;
             self.stop.cancel();
             return;
         }
-        if hello.protocol != PROTOCOL || matches!(hello.want, Want::MakeWay) {
+        let hello = match hello {
+            Ok(hello) => hello,
+            Err(error) => {
+                let message = format!("this is no greeting of this version of Tablewright: {error}");
+                let _ = say(&mut writer, &refuse(message)).await;
+                return;
+            }
+        };
+        if hello.protocol != PROTOCOL || asked {
             let message = "the process that holds this data directory does not make way; end it first";
             let _ = say(&mut writer, &refuse(message.into())).await;
             return;
@@ -128,7 +138,7 @@ impl Clients {
     async fn welcome(&self, want: Want, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf) {
         let ready = Welcome::Ready { version: env!("CARGO_PKG_VERSION").into() };
         match want {
-            Want::Session { selection, rights } => match self.app.parts(&selection, rights) {
+            Want::Session { selection, rights, limits } => match self.app.parts(&selection, rights, limits) {
                 Ok(parts) => {
                     if say(&mut writer, &ready).await.is_ok() {
                         let caller = Caller::local("mcp", rights);

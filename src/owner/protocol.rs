@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tablewright_door::Rights;
 use tablewright_toolkit::Selection;
+use tablewright_toolkit::answer::Limits;
 
 use crate::admin::Command;
 
@@ -21,6 +22,13 @@ pub struct Hello {
     pub want: Want,
 }
 
+/// The part of the first line that every version understands.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Greeting {
+    /// The client's version.
+    pub version: String,
+}
+
 /// What a client wants of the owner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -31,6 +39,8 @@ pub enum Want {
         selection: Selection,
         /// What it may do.
         rights: Rights,
+        /// Bounds of its answers.
+        limits: Limits,
     },
     /// One command.
     Admin {

@@ -4,22 +4,19 @@
 //! conversation goes on there: reads in flight are sent again, writes are answered with an error
 //! that says their outcome is unknown.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use tablewright_door::access::Need;
-use tablewright_faces::mcp::wire::MAX_LINE;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::conversation::Conversation;
 use super::protocol::{Hello, PROTOCOL, Report, Want, Welcome};
 use super::{Kind, Lock, Reader, Writer, in_use, socket_path};
 use crate::admin;
@@ -32,10 +29,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Owners lost in a row, without an answer between, before a conversation gives up.
 const MAX_LOSSES: u32 = 5;
 
-/// Longest request that is kept to be sent again, in bytes.
-const MAX_REPEATED: usize = 64 * 1024;
+/// How long calls in flight may take to end once this process is told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
 
-type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
+/// A connection to an owner.
+pub(super) type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
+
+/// Bytes of the owner's log after which it starts anew.
+const MAX_LOG: u64 = 1024 * 1024;
 
 /// What the socket's other side said to our greeting.
 enum Greeted {
@@ -122,12 +123,14 @@ fn exit_of(code: i32) -> Exit {
 
 /// Starts a background owner and waits until it listens; its exit code when it ended instead.
 async fn start_owner(directory: &Path, config: Option<&Path>) -> anyhow::Result<Option<i32>> {
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .open(directory.join("owner.log"))
-        .map_err(|e| Failed::with(Exit::Store, format!("{}: {e}", directory.display())))?;
+    let path = directory.join("owner.log");
+    let full = std::fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG);
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).write(true).append(!full).truncate(full);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let log =
+        options.open(path).map_err(|e| Failed::with(Exit::Store, format!("{}: {e}", directory.display())))?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     command.arg("owner").arg("--data-dir").arg(directory);
     if let Some(config) = config {
@@ -145,7 +148,11 @@ async fn start_owner(directory: &Path, config: Option<&Path>) -> anyhow::Result<
     if line == super::background::READY {
         return Ok(None);
     }
-    Ok(child.wait().await?.code().or(Some(1)))
+    match tokio::time::timeout(PAUSE, child.wait()).await {
+        Ok(ended) => Ok(ended?.code().or(Some(1))),
+        // It is slow: keep looking for it.
+        Err(_) => Ok(None),
+    }
 }
 
 /// What the owner that did not start said last.
@@ -199,104 +206,6 @@ pub async fn admin(
     }
 }
 
-/// What the relay remembers of a conversation.
-#[derive(Default)]
-struct Conversation {
-    /// Requests without an answer, by their ids as they were written; with the line itself when
-    /// it may be sent again.
-    waiting: BTreeMap<String, Option<Vec<u8>>>,
-    /// Tools that change nothing.
-    reading: HashSet<&'static str>,
-    /// The handshake of the older era, to be repeated with the next owner.
-    initialize: Option<Vec<u8>>,
-    initialized: Option<Vec<u8>>,
-}
-
-#[derive(Deserialize)]
-struct Peek<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    method: Option<Cow<'a, str>>,
-    params: Option<PeekParams<'a>>,
-}
-
-#[derive(Deserialize)]
-struct PeekParams<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-}
-
-impl Conversation {
-    fn sent(&mut self, line: &[u8]) {
-        let Ok(Peek { id, method: Some(method), params }) = serde_json::from_slice(line) else { return };
-        match (&*method, id) {
-            ("notifications/initialized", _) => self.initialized = Some(line.to_vec()),
-            (_, None) => {}
-            (name, Some(id)) => {
-                if name == "initialize" {
-                    self.initialize = Some(line.to_vec());
-                }
-                let tool = params.and_then(|p| p.name);
-                let changes = name == "tools/call" && !tool.is_some_and(|tool| self.reading.contains(&*tool));
-                let again = (!changes && line.len() <= MAX_REPEATED).then(|| line.to_vec());
-                self.waiting.insert(id.get().to_owned(), again);
-            }
-        }
-    }
-
-    fn answered(&mut self, line: &[u8]) {
-        // Our own answers start with the version and the id; no need to read all of a long line.
-        let quick = line
-            .strip_prefix(br#"{"jsonrpc":"2.0","id":"#)
-            .and_then(|rest| Some(&rest[..memchr::memchr(b',', rest)?]))
-            .and_then(|id| std::str::from_utf8(id).ok());
-        if quick.is_some_and(|id| self.waiting.remove(id).is_some()) {
-            return;
-        }
-        if let Ok(Peek { id: Some(id), method: None, .. }) = serde_json::from_slice(line) {
-            self.waiting.remove(id.get());
-        }
-    }
-
-    /// Errors for the calls that cannot be sent again, now that their owner is gone.
-    fn lost(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let gone: Vec<String> =
-            self.waiting.iter().filter(|(_, line)| line.is_none()).map(|(id, _)| id.clone()).collect();
-        for id in gone {
-            self.waiting.remove(&id);
-            let id: Value = serde_json::from_str(&id).unwrap_or_default();
-            let message = "the server process ended before it answered. Whether a write was done is not known: read the records before you send it again.";
-            let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": message}});
-            out.extend_from_slice(error.to_string().as_bytes());
-            out.push(b'\n');
-        }
-        out
-    }
-
-    /// Repeats the handshake and the open reads with a new owner.
-    async fn resume(&self, owner: &mut Owner, partial: &[u8]) -> std::io::Result<()> {
-        let greeting = self.initialize.as_ref().filter(|_| !self.handshake_is_open());
-        if let Some(line) = greeting {
-            owner.1.write_all(line).await?;
-            let mut answer = Vec::new();
-            owner.0.read_until(b'\n', &mut answer).await?;
-            if let Some(line) = &self.initialized {
-                owner.1.write_all(line).await?;
-            }
-        }
-        for line in self.waiting.values().flatten() {
-            owner.1.write_all(line).await?;
-        }
-        owner.1.write_all(partial).await
-    }
-
-    /// True while the client waits for the answer to its own handshake.
-    fn handshake_is_open(&self) -> bool {
-        self.waiting.values().flatten().any(|line| Some(line) == self.initialize.as_ref())
-    }
-}
-
 /// How a stretch with one owner ended.
 enum Ended {
     /// The client is done.
@@ -310,89 +219,107 @@ pub async fn run(directory: &Path, config: Option<&Path>, want: Want) -> anyhow:
     let mut owner = reach(directory, config, &want).await?;
     let mut client = BufReader::with_capacity(64 * 1024, super::stdin());
     let mut out = super::stdout();
-    let registry = tablewright_tools::registry()?;
-    let reading =
-        registry.entries().iter().filter(|e| e.wording.scope == Need::Read).map(|e| e.name).collect();
-    let mut conversation = Conversation { reading, ..Conversation::default() };
-    // What the client has sent of a line that is not complete yet.
-    let mut partial = Vec::new();
+    let conversation = Mutex::new(Conversation::new()?);
     let mut losses = 0;
-    let told = crate::http::told_to_stop();
-    tokio::pin!(told);
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        crate::http::told_to_stop().await;
+        told.cancel();
+    });
     loop {
         let ended = tokio::select! {
-            ended = stretch(&mut client, &mut out, &mut owner, &mut conversation, &mut partial, &mut losses) => ended?,
-            () = &mut told => Ended::Client,
+            ended = stretch(&mut client, &mut out, &mut owner, &conversation, &stop, &mut losses) => ended?,
+            () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => Ended::Client,
         };
-        if let Ended::Client = ended {
+        let last = matches!(ended, Ended::Client);
+        let lost = locked(&conversation).lost(last);
+        out.write_all(&lost).await?;
+        out.flush().await?;
+        if last {
             return Ok(());
         }
-        out.write_all(&conversation.lost()).await?;
-        out.flush().await?;
-        losses += 1;
+        if locked(&conversation).is_quiet() {
+            // Nobody needs an owner until the client says something again.
+            let more = tokio::select! {
+                read = client.fill_buf() => !read?.is_empty(),
+                () = stop.cancelled() => false,
+            };
+            if !more {
+                return Ok(());
+            }
+        } else {
+            losses += 1;
+        }
         if losses > MAX_LOSSES {
-            anyhow::bail!(
-                "the background process ends again and again; see {}",
-                directory.join("owner.log").display()
-            );
+            let log = directory.join("owner.log");
+            anyhow::bail!("the background process ends again and again; see {}", log.display());
         }
         owner = reach(directory, config, &want).await?;
+        let resumed = std::mem::take(&mut *locked(&conversation));
         // When this owner is gone too, the next round finds out.
-        let _ = conversation.resume(&mut owner, &partial).await;
+        let _ = resumed.resume(&mut owner).await;
+        *locked(&conversation) = resumed;
     }
 }
 
+fn locked(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
+    conversation.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes bytes both ways at once: a client that does not read never keeps the owner from being
+/// read, and the other way round.
 async fn stretch(
     client: &mut BufReader<Reader>,
     out: &mut Writer,
-    owner: &mut Owner,
-    conversation: &mut Conversation,
-    partial: &mut Vec<u8>,
+    (from_owner, to_owner): &mut Owner,
+    conversation: &Mutex<Conversation>,
+    stop: &CancellationToken,
     losses: &mut u32,
 ) -> anyhow::Result<Ended> {
-    let (from_owner, to_owner) = owner;
-    let mut answers = Vec::with_capacity(64 * 1024);
-    let mut client_done = false;
+    let asking = async {
+        loop {
+            let bytes = tokio::select! {
+                read = client.fill_buf() => read?.to_vec(),
+                () = stop.cancelled() => Vec::new(),
+            };
+            client.consume(bytes.len());
+            locked(conversation).pass(&bytes);
+            if bytes.is_empty() {
+                let _ = to_owner.shutdown().await;
+                return anyhow::Ok(Ended::Client);
+            }
+            if to_owner.write_all(&bytes).await.is_err() {
+                return Ok(Ended::Owner);
+            }
+        }
+    };
+    let answering = async {
+        let mut answers = Vec::with_capacity(64 * 1024);
+        loop {
+            if from_owner.read_buf(&mut answers).await.unwrap_or(0) == 0 {
+                return anyhow::Ok(());
+            }
+            // Only whole lines go out, so that an owner's end never leaves half of one.
+            let Some(end) = memchr::memrchr(b'\n', &answers) else { continue };
+            for line in answers[..=end].split_inclusive(|byte| *byte == b'\n') {
+                locked(conversation).answered(line);
+            }
+            *losses = 0;
+            out.write_all(&answers[..=end]).await?;
+            out.flush().await?;
+            answers.drain(..=end);
+        }
+    };
+    tokio::pin!(asking, answering);
+    let mut asked = None;
     loop {
         tokio::select! {
-            read = from_owner.read_buf(&mut answers) => {
-                if read.unwrap_or(0) == 0 {
-                    return Ok(if client_done { Ended::Client } else { Ended::Owner });
-                }
-                // Only whole lines go out, so that an owner's end never leaves half of one.
-                let Some(end) = memchr::memrchr(b'\n', &answers) else { continue };
-                for line in answers[..=end].split_inclusive(|byte| *byte == b'\n') {
-                    conversation.answered(line);
-                }
-                *losses = 0;
-                out.write_all(&answers[..=end]).await?;
-                out.flush().await?;
-                answers.drain(..=end);
+            done = &mut answering => {
+                done?;
+                return Ok(asked.unwrap_or(Ended::Owner));
             }
-            read = client.fill_buf(), if !client_done => {
-                let available = read?;
-                if available.is_empty() {
-                    client_done = true;
-                    let _ = to_owner.shutdown().await;
-                    continue;
-                }
-                for part in available.split_inclusive(|byte| *byte == b'\n') {
-                    // Longer lines are refused by the owner, so there is nothing to remember.
-                    if partial.len() <= MAX_LINE {
-                        partial.extend_from_slice(part);
-                    }
-                    if part.ends_with(b"\n") {
-                        conversation.sent(partial);
-                        partial.clear();
-                    }
-                }
-                let length = available.len();
-                let written = to_owner.write_all(available).await;
-                client.consume(length);
-                if written.is_err() {
-                    return Ok(Ended::Owner);
-                }
-            }
+            ended = &mut asking, if asked.is_none() => asked = Some(ended?),
         }
     }
 }

@@ -25,13 +25,18 @@ impl Default for Limits {
 pub const MAX_ROWS: usize = 1_000;
 
 impl Limits {
-    /// The limits with every value brought into its range.
-    pub fn clamped(self) -> Self {
-        Self {
-            rows: self.rows.clamp(1, MAX_ROWS),
-            characters: self.characters.clamp(1_000, 200_000),
-            cell_characters: self.cell_characters.clamp(20, 10_000),
+    /// Refuses values out of their ranges: the setting and what it must be.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, value, low, high) in [
+            ("rows", self.rows, 1, MAX_ROWS),
+            ("characters", self.characters, 1_000, 200_000),
+            ("cell_characters", self.cell_characters, 20, 10_000),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err((key, format!("it must be {low} to {high}, not {value}")));
+            }
         }
+        Ok(())
     }
 }
 

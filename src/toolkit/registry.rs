@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tablewright_core::{Code, Fault};
-use tablewright_door::access::Need;
 use tablewright_door::{Call, Caller, Door};
 use tokio_util::sync::CancellationToken;
 
@@ -165,7 +164,7 @@ impl Entry {
         let result = match allowed {
             Err(fault) => Err(fault),
             // A write that has begun is seen to its end, so that its outcome is known.
-            Ok(()) if self.wording.scope != Need::Read => (self.run)(&mut context, given).await,
+            Ok(()) if self.wording.scope.changes() => (self.run)(&mut context, given).await,
             Ok(()) => tokio::select! {
                 biased;
                 result = (self.run)(&mut context, given) => result,

@@ -1,7 +1,7 @@
 //! Cell text is hostile data: here it becomes safe to show, and comes back whole.
 //!
-//! Text answers use the escapes of linear TSV (`\t`, `\n`, `\r`, `\\`) and show characters that
-//! hide or reorder text as `\u{…}`.
+//! Text answers show characters that would break a table, hide or reorder text as `\u{…}`: a new
+//! line is `\u{A}`. What looks like such an escape in the text itself has its backslash escaped.
 
 use std::fmt::Write as _;
 
@@ -20,6 +20,11 @@ pub fn is_hidden(c: char) -> bool {
         | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 
+/// Characters that are shown as escapes and read back from them.
+fn is_escaped(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || is_hidden(c)
+}
+
 fn is_plain(byte: u8) -> bool {
     (0x20..0x7f).contains(&byte) && byte != b'\\'
 }
@@ -30,20 +35,15 @@ pub fn push_cell(out: &mut String, text: &str, max: usize) {
         out.push_str(text);
         return;
     }
-    for (n, c) in text.chars().enumerate() {
+    for (n, (at, c)) in text.char_indices().enumerate() {
         if n == max {
             let _ = write!(out, "{CUT_MARK}{} more characters]", text.chars().count() - n);
             return;
         }
-        match c {
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\\' => out.push_str("\\\\"),
-            c if is_hidden(c) => {
-                let _ = write!(out, "\\u{{{:X}}}", u32::from(c));
-            }
-            c => out.push(c),
+        if is_escaped(c) || (c == '\\' && text[at..].starts_with("\\u{")) {
+            let _ = write!(out, "\\u{{{:X}}}", u32::from(c));
+        } else {
+            out.push(c);
         }
     }
 }
@@ -64,17 +64,16 @@ pub fn accept(text: &str) -> Result<String, Fault> {
     while let Some(at) = rest.find("\\u{") {
         let (before, escape) = rest.split_at(at);
         out.push_str(before);
-        let hidden = escape.find('}').and_then(|end| {
+        let shown = escape.find('}').and_then(|end| {
             let code = u32::from_str_radix(&escape[3..end], 16).ok()?;
-            char::from_u32(code).filter(|c| is_hidden(*c)).map(|c| (c, end + 1))
+            char::from_u32(code).filter(|c| is_escaped(*c) || *c == '\\').map(|c| (c, end + 1))
         });
-        match hidden {
-            // `\\u{…}` was a backslash before anyone escaped it.
-            Some((c, end)) if !before.ends_with('\\') => {
+        match shown {
+            Some((c, end)) => {
                 out.push(c);
                 rest = &escape[end..];
             }
-            _ => {
+            None => {
                 out.push_str("\\u{");
                 rest = &escape[3..];
             }
@@ -110,12 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hidden_characters_show_and_come_back() {
-        let mut out = String::new();
-        push_cell(&mut out, "a\u{200b}b\tc\\d\u{e0041}", 100);
-        assert_eq!(out, "a\\u{200B}b\\tc\\\\d\\u{E0041}");
-        assert_eq!(accept("a\\u{200B}b").unwrap(), "a\u{200b}b");
-        assert_eq!(accept("C:\\\\u{200B}").unwrap(), "C:\\\\u{200B}");
+    fn what_is_shown_comes_back_as_it_was() {
+        for (text, shown) in [
+            ("a\u{200b}b\tc\\d\u{e0041}", "a\\u{200B}b\\u{9}c\\d\\u{E0041}"),
+            ("C:\\temp\\new", "C:\\temp\\new"),
+            ("one\r\ntwo", "one\\u{D}\\u{A}two"),
+            ("\\u{200B}", "\\u{5C}u{200B}"),
+            ("\\\\u{41} \\u{", "\\\\u{5C}u{41} \\u{5C}u{"),
+        ] {
+            let mut out = String::new();
+            push_cell(&mut out, text, 100);
+            assert_eq!(out, shown);
+            assert_eq!(accept(&out).unwrap(), text);
+        }
         assert_eq!(accept("\\u{41} \\u{zz} \\u{").unwrap(), "\\u{41} \\u{zz} \\u{");
     }
 

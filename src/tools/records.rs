@@ -61,6 +61,22 @@ pub struct ListArgs {
     format: Option<Format>,
 }
 
+/// Most steps of an order.
+const MAX_SORTS: usize = 10;
+/// Most link fields whose records are shown too.
+const MAX_EXPANDED: usize = 10;
+/// Ids a note lists.
+const IDS_IN_NOTE: usize = 20;
+
+/// Ids for a note: the first few, and how many more there are.
+fn some_ids(ids: &[String]) -> String {
+    let shown = ids[..ids.len().min(IDS_IN_NOTE)].join(", ");
+    match ids.len().saturating_sub(IDS_IN_NOTE) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn checked_limit(context: &CallContext, asked: Option<usize>) -> Result<usize, Fault> {
     match asked {
         None => Ok(context.limits.rows),
@@ -85,6 +101,10 @@ impl Tool for ListRecords {
             None => (Vec::new(), table.fields.iter().map(|f| f.id).collect()),
         };
         if let Some(wanted) = &args.sort {
+            if wanted.len() > MAX_SORTS {
+                let message = format!("sort takes at most {MAX_SORTS} fields, not {}.", wanted.len());
+                return Err(Fault::new(Code::InvalidArguments, message));
+            }
             sorts = wanted
                 .iter()
                 .map(|s| {
@@ -119,7 +139,10 @@ impl Tool for ListRecords {
         let unfiltered = named
             .filter(|view| view.filter_formula.is_some())
             .map(|_| "This view has a filter that is not applied: these are all records of the table.");
-        let notes: Vec<&str> = moved.into_iter().chain(unfiltered).collect();
+        let full = (returned < page.slots.len()).then_some(
+            "The answer reached its limit of characters: ask for fewer fields, or go on with the cursor.",
+        );
+        let notes: Vec<&str> = moved.into_iter().chain(unfiltered).chain(full).collect();
         about.note = (!notes.is_empty()).then(|| notes.join(" "));
         Ok(rows.finish(context, about))
     }
@@ -190,7 +213,7 @@ impl Tool for GetRecords {
         }
         if !missing.is_empty() {
             let list: Vec<String> = missing.iter().map(|id| id.to_string()).collect();
-            notes.push(format!("Not found: {}.", list.join(", ")));
+            notes.push(format!("Not found: {}.", some_ids(&list)));
         }
         let slots: Vec<usize> = found.iter().filter_map(|id| view.slot(id)).collect();
         let mut rows = Rows::new(context, args.format.unwrap_or_default()).with_whole_cells();
@@ -198,9 +221,19 @@ impl Tool for GetRecords {
         let returned = slots.iter().take_while(|slot| rows.row(&view, &fields, **slot)).count();
         if returned < slots.len() {
             let left: Vec<String> = slots[returned..].iter().map(|s| view.row(*s).id.to_string()).collect();
-            notes.push(format!("The answer is full; ask again for: {}.", left.join(", ")));
+            notes.push(format!("The answer is full; ask again for: {}.", some_ids(&left)));
         }
-        for name in args.expand.as_deref().unwrap_or_default() {
+        if rows.has_cut_cell() {
+            notes.push("A cell is longer than an answer; format \"json\" gives it whole.".into());
+        }
+        let mut expanded = args.expand.unwrap_or_default();
+        expanded.sort();
+        expanded.dedup();
+        if expanded.len() > MAX_EXPANDED {
+            let message = format!("expand takes at most {MAX_EXPANDED} link fields, not {}.", expanded.len());
+            return Err(Fault::new(Code::InvalidArguments, message));
+        }
+        for name in &expanded {
             if let Some(note) =
                 expand(&mut rows, &view, &slots[..returned], name, args.format.unwrap_or_default())?
             {
@@ -232,10 +265,11 @@ fn expand(
     let at = table.field_index(field.id).unwrap_or_default();
     let other = view.base().table_by_id(link.linked_table_id)?;
     let mut linked: Vec<usize> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
     for slot in slots {
         if let tablewright_core::model::Cell::Links(ids) = view.cell(*slot, at) {
             for slot in ids.iter().filter_map(|id| other.slot(id)) {
-                if !linked.contains(&slot) {
+                if seen.insert(slot) {
                     linked.push(slot);
                 }
             }
@@ -288,8 +322,9 @@ impl Tool for SearchRecords {
     async fn run(context: &mut CallContext, args: SearchArgs) -> Result<Answer, Fault> {
         let limit = checked_limit(context, args.limit)?;
         let terms = search::terms(&args.query);
-        if terms.is_empty() {
-            return Err(Fault::new(Code::InvalidArguments, "query is empty; send at least one word."));
+        if terms.is_empty() || terms.len() > search::MAX_TERMS {
+            let message = format!("query must have 1 to {} words, not {}.", search::MAX_TERMS, terms.len());
+            return Err(Fault::new(Code::InvalidArguments, message));
         }
         let tables: Vec<TableView> = match &args.table {
             Some(table) => vec![context.call.table(&args.base, table).await?],

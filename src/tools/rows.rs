@@ -6,7 +6,7 @@ use tablewright_core::Fault;
 use tablewright_door::TableView;
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::CallContext;
-use tablewright_toolkit::text::push_cell;
+use tablewright_toolkit::text::{CUT_MARK, push_cell};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,6 +25,8 @@ pub(crate) struct Rows {
     pub(crate) records: Vec<Value>,
     format: Format,
     used: usize,
+    /// How much of it is the last header: one row always fits behind it.
+    header: usize,
     limit: usize,
     cell_limit: usize,
 }
@@ -36,6 +38,7 @@ impl Rows {
             records: Vec::new(),
             format,
             used: 0,
+            header: 0,
             limit: context.limits.characters,
             cell_limit: context.limits.cell_characters,
         }
@@ -52,12 +55,15 @@ impl Rows {
         if self.format == Format::Json {
             return;
         }
+        let start = self.text.len();
         self.text.push_str("id");
         for name in names {
             self.text.push('\t');
             push_cell(&mut self.text, name.as_ref(), self.cell_limit);
         }
         self.text.push('\n');
+        self.header = self.text[start..].chars().count();
+        self.used += self.header;
     }
 
     /// Adds a row. False when the answer is full; the row is then not in it, unless it is the
@@ -96,7 +102,7 @@ impl Rows {
 
     fn keep(&mut self, start: usize) -> bool {
         let added = self.text[start..].chars().count();
-        if self.used > 0 && self.used + added > self.limit {
+        if self.used > self.header && self.used + added > self.limit {
             self.text.truncate(start);
             return false;
         }
@@ -113,6 +119,11 @@ impl Rows {
         self.used += added;
         self.records.push(record);
         true
+    }
+
+    /// True when a cell of the text was cut.
+    pub(crate) fn has_cut_cell(&self) -> bool {
+        self.text.contains(CUT_MARK)
     }
 
     /// The answer: the rows, then what is known about them.
@@ -197,9 +208,15 @@ pub(crate) fn places(
     let table = view.schema();
     match named {
         None | Some([]) => Ok(otherwise),
-        Some(names) => names
-            .iter()
-            .map(|name| table.field(name).map(|f| table.field_index(f.id).unwrap_or_default()))
-            .collect(),
+        Some(names) => {
+            let mut places = Vec::new();
+            for name in names {
+                let place = table.field(name).map(|f| table.field_index(f.id).unwrap_or_default())?;
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+            Ok(places)
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::RecordId;
+use tablewright_door::TableView;
 use tablewright_engine::local::{Action, Outcome};
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
@@ -15,28 +16,38 @@ use crate::records::record_id;
 /// Most refused records an answer describes one by one.
 const MAX_DESCRIBED: usize = 50;
 
+/// Most ids an answer lists.
+const MAX_IDS: usize = 1_000;
+
 /// What a write did.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Written {
     /// Records done.
     count: usize,
     /// Their ids, in the order sent.
-    ids: Vec<RecordIdText>,
+    ids: Vec<String>,
+    /// Ids not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_ids: Option<usize>,
     /// Records refused.
     failed: Vec<Refused>,
     /// Refused records not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_failed: Option<usize>,
-    /// The change, for undo.
+    /// Records typecast created in other tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_elsewhere: Option<Vec<Elsewhere>>,
+    /// Number in the change log.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<i64>,
 }
 
-/// A record id as text.
+/// Records made in another table.
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(transparent)]
-pub struct RecordIdText(String);
+pub struct Elsewhere {
+    table: String,
+    count: usize,
+}
 
 /// A record that was refused.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -47,26 +58,67 @@ pub struct Refused {
     message: String,
 }
 
-fn report(outcome: Outcome) -> Answer {
-    let (mut ids, mut failed, mut refused) = (Vec::new(), Vec::new(), 0);
-    for (index, record) in outcome.records.into_iter().enumerate() {
+/// Writes the records that could be read and reports on all of them, in the order sent.
+async fn write<T>(
+    context: &mut CallContext,
+    view: &TableView,
+    given: Vec<Result<T, Fault>>,
+    action: impl FnOnce(Vec<T>) -> Action,
+    typecast: bool,
+) -> Result<Answer, Fault> {
+    let mut read = Vec::with_capacity(given.len());
+    let marks: Vec<Option<Fault>> = given
+        .into_iter()
+        .map(|record| match record {
+            Ok(record) => {
+                read.push(record);
+                None
+            }
+            Err(fault) => Some(fault),
+        })
+        .collect();
+    let outcome = if read.is_empty() && !marks.is_empty() {
+        Outcome { records: Vec::new(), change: None, created_elsewhere: Vec::new() }
+    } else {
+        let plan = context.call.plan(view, action(read), typecast)?;
+        context.call.apply(plan).await?
+    };
+    let mut done = outcome.records.into_iter();
+    let records: Vec<Result<RecordId, Fault>> = marks
+        .into_iter()
+        .filter_map(|mark| mark.map_or_else(|| done.next(), |fault| Some(Err(fault))))
+        .collect();
+    Ok(report(records, outcome.change, outcome.created_elsewhere))
+}
+
+fn report(
+    records: Vec<Result<RecordId, Fault>>,
+    change: Option<i64>,
+    elsewhere: Vec<(String, usize)>,
+) -> Answer {
+    let mut written = Written { change, ..Written::default() };
+    let mut refused = 0;
+    for (index, record) in records.into_iter().enumerate() {
         match record {
-            Ok(id) => ids.push(RecordIdText(id.to_string())),
+            Ok(id) => {
+                written.count += 1;
+                if written.ids.len() < MAX_IDS {
+                    written.ids.push(id.to_string());
+                }
+            }
             Err(fault) => {
                 refused += 1;
-                if failed.len() < MAX_DESCRIBED {
-                    failed.push(Refused { index, code: fault.code.as_str(), message: fault.message });
+                if written.failed.len() < MAX_DESCRIBED {
+                    written.failed.push(Refused { index, code: fault.code.as_str(), message: fault.message });
                 }
             }
         }
     }
-    let written = Written {
-        count: ids.len(),
-        more_failed: (refused > failed.len()).then(|| refused - failed.len()),
-        ids,
-        failed,
-        change: outcome.change,
-    };
+    written.more_ids = (written.count > written.ids.len()).then(|| written.count - written.ids.len());
+    written.more_failed = (refused > written.failed.len()).then(|| refused - written.failed.len());
+    let elsewhere: Vec<Elsewhere> =
+        elsewhere.into_iter().map(|(table, count)| Elsewhere { table, count }).collect();
+    written.created_elsewhere = (!elsewhere.is_empty()).then_some(elsewhere);
     let all_failed = written.count == 0 && refused > 0;
     let value = serde_json::to_value(written).unwrap_or_default();
     if all_failed { Answer::Failed(value) } else { Answer::Structured(value) }
@@ -106,7 +158,7 @@ pub struct CreateArgs {
     table: String,
     /// Each record as {field: value}; dates ISO, links lists of record ids.
     records: Vec<Map<String, Value>>,
-    /// Convert values ("12" to 12), create missing choices, link by name.
+    /// Convert values ("12" to 12), create missing choices, link by name (missing records are created).
     #[serde(default)]
     typecast: bool,
 }
@@ -121,9 +173,8 @@ impl Tool for CreateRecords {
 
     async fn run(context: &mut CallContext, args: CreateArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let records = args.records.into_iter().map(accept).collect::<Result<_, _>>()?;
-        let plan = context.call.plan(&view, Action::Create(records), args.typecast)?;
-        context.call.apply(plan).await.map(report)
+        let records = args.records.into_iter().map(accept).collect();
+        write(context, &view, records, Action::Create, args.typecast).await
     }
 }
 
@@ -147,7 +198,7 @@ pub struct UpdateArgs {
     /// Name, id or URL.
     table: String,
     records: Vec<Update>,
-    /// Convert values ("12" to 12), create missing choices, link by name.
+    /// Convert values ("12" to 12), create missing choices, link by name (missing records are created).
     #[serde(default)]
     typecast: bool,
 }
@@ -162,13 +213,9 @@ impl Tool for UpdateRecords {
 
     async fn run(context: &mut CallContext, args: UpdateArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let records = args
-            .records
-            .into_iter()
-            .map(|update| Ok((record_id(&update.id)?, accept(update.fields)?)))
-            .collect::<Result<Vec<_>, Fault>>()?;
-        let plan = context.call.plan(&view, Action::Update(records), args.typecast)?;
-        context.call.apply(plan).await.map(report)
+        let read = |update: Update| Ok((record_id(&update.id)?, accept(update.fields)?));
+        let records = args.records.into_iter().map(read).collect();
+        write(context, &view, records, Action::Update, args.typecast).await
     }
 }
 
@@ -197,8 +244,7 @@ impl Tool for DeleteRecords {
 
     async fn run(context: &mut CallContext, args: DeleteArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let ids = args.records.iter().map(|text| record_id(text)).collect::<Result<Vec<RecordId>, _>>()?;
-        let plan = context.call.plan(&view, Action::Delete(ids), false)?;
-        context.call.apply(plan).await.map(report)
+        let ids = args.records.iter().map(|text| record_id(text)).collect();
+        write(context, &view, ids, Action::Delete, false).await
     }
 }

@@ -21,7 +21,20 @@ fn large_and_odd_arguments_are_bounded_or_refused() {
     assert!(refused.len() < 2_500);
     client.refused("search_records", json!({"base": "Shop", "query": "\u{202e}", "table": "No\u{202e}"}));
     let words = "word ".repeat(100_000);
-    client.text("search_records", json!({"base": "Shop", "query": words}));
+    assert!(
+        client.refused("search_records", json!({"base": "Shop", "query": words})).contains("1 to 16 words")
+    );
+    let sort: Vec<_> = (0..100).map(|_| json!({"field": "Name"})).collect();
+    assert!(
+        client
+            .refused("list_records", json!({"base": "Shop", "table": "Goods", "sort": sort}))
+            .contains("at most 10")
+    );
+    let fields = vec!["Name"; 10_000];
+    assert!(
+        client.text("list_records", json!({"base": "Shop", "table": "Goods", "fields": fields})).len()
+            < 1_000
+    );
     let unknown = client.request("tools/call", json!({"name": name, "arguments": {}}));
     assert!(unknown["error"]["message"].as_str().unwrap().len() < 1_000);
     for arguments in [json!([]), json!("x"), json!(1)] {

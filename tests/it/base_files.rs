@@ -70,6 +70,7 @@ fn broken_files_say_where_and_leave_nothing() {
             ),
             "linkedTableId",
         ),
+        (good.replace("\"Stock\": 3", "\"Stock\": 3, \"Stock\": 4"), "there twice"),
         (good.replace("2026-01-03T00:00:00.000Z", "yesterday"), "createdTime"),
         (good.replace("\"precision\": 0", "\"precision\": 99"), "precision"),
         (

@@ -37,6 +37,13 @@ fn commands_work_through_a_running_owner_too() {
     assert!(std::fs::read_to_string(&file).unwrap().contains("recLamp0000000000"));
     data.ok(&["base", "delete", "Shop", "--yes"]);
     assert!(!client.text("list_bases", json!({})).contains("Shop"));
+    for (target, hint) in [("/dev/null", "no regular file"), (file.as_str(), "--force")] {
+        data.import(&root().join("tests/fixtures/shop.json"));
+        let refused = data.run(&["base", "export", "Shop", "--output", target]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(hint));
+        data.ok(&["base", "delete", "Shop", "--yes"]);
+    }
     let missing = data.run(&["base", "export", "Shop"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no base \"Shop\""));
@@ -64,14 +71,18 @@ fn tokens_are_shown_once_and_kept_as_hashes() {
 fn wrong_configuration_is_code_3_and_named() {
     let data = Data::new();
     let file = data.path().join("bad.toml");
-    for (text, hint) in
-        [("[answers]\nrow = 3\n", "row"), ("[answers]\nrows = \"x\"\n", "rows"), ("answers = [", "TOML")]
-    {
+    for (text, hint) in [
+        ("[answers]\nrow = 3\n", "row"),
+        ("[answers]\nrows = \"x\"\n", "rows"),
+        ("answers = [", "TOML"),
+        ("[answers]\nrows = 5000\n", "1 to 1000"),
+        ("[log]\nlevel = \"loud\"\n", "no level"),
+    ] {
         std::fs::write(&file, text).unwrap();
         let output = data.run(&["--config", &file.display().to_string(), "base", "list"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{said}");
-        assert!(said.contains("bad.toml") && said.contains(hint), "{said}");
+        assert!(said.contains(hint), "{said}");
     }
     let output = data.command(&["base", "list"]).env("TABLEWRIGHT_ANSWER_ROWS", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(3));
@@ -113,7 +124,9 @@ fn a_database_that_is_not_ours_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), junk);
     std::fs::remove_file(&path).unwrap();
     sql(&path, &["CREATE TABLE notes (text TEXT)"]);
+    let foreign = std::fs::read(&path).unwrap();
     let output = data.run(&["base", "list"]);
+    assert_eq!(std::fs::read(&path).unwrap(), foreign, "not a byte of it changed");
     assert_eq!(output.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not a Tablewright database"));
 }
@@ -129,6 +142,48 @@ fn a_database_of_a_newer_version_is_refused() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("newer version of Tablewright") && said.contains("9999"), "{said}");
+}
+
+#[test]
+fn the_database_is_its_users_alone_and_commands_are_written_down() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = Data::new();
+    std::fs::set_permissions(data.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    data.import(&root().join("tests/fixtures/shop.json"));
+    data.ok(&["token", "create", "--name", "n"]);
+    data.ok(&["base", "delete", "Shop", "--yes"]);
+    for file in ["tablewright.db", "owner.lock"] {
+        let mode = std::fs::metadata(data.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let lines = audit(&data);
+    assert_eq!(lines, ["base import ok", "token create ok", "base delete ok"]);
+}
+
+#[test]
+fn two_bases_of_one_name_are_told_apart() {
+    let data = Data::new();
+    let file = data.path().join("same.json");
+    std::fs::write(
+        &file,
+        r#"{"base":{"name":"Same"},"tables":[{"name":"T","fields":[{"name":"N","type":"number"}]}]}"#,
+    )
+    .unwrap();
+    data.import(&file);
+    data.import(&file);
+    let refused = data.run(&["base", "delete", "Same", "--yes"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("2 have that name; use an id: app"), "{said}");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_token_is_left() {
+    let data = Data::new();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = data.command(&["token", "create", "--name", "t"]).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output cannot be written"));
+    assert!(data.ok(&["token", "list"]).contains("revoked"));
 }
 
 #[test]
@@ -151,6 +206,20 @@ fn a_directory_that_cannot_be_made_is_code_5() {
     let output = command.args(["base", "list", "--data-dir"]).arg(file.join("below")).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be used"));
+}
+
+fn audit(data: &Data) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("tablewright.db"));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT action, outcome FROM audit ORDER BY seq")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        rows.into_iter().map(|(action, outcome)| format!("{action} {outcome}")).collect()
+    })
 }
 
 fn sql(path: &std::path::Path, statements: &[&'static str]) {

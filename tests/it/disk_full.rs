@@ -24,7 +24,7 @@ fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
         // the nearest thing.
         return with_limited_files();
     }
-    let script = "\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2 && exec \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"";
+    let script = "\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2 && \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"; \"$PROGRAM\" base list --json --data-dir \"$DIR\" >&2";
     fill_up(Client::start(on_a_small_disk(data.path(), script)).initialize(), "the disk is full");
 }
 
@@ -33,7 +33,7 @@ fn with_limited_files() {
     let mut command = Command::new("sh");
     command.args([
         "-c",
-        "trap '' XFSZ; ulimit -f 2000; exec \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"",
+        "trap '' XFSZ; ulimit -f 2000; \"$PROGRAM\" serve --allow-write --no-daemon --data-dir \"$DIR\"; \"$PROGRAM\" base list --json --data-dir \"$DIR\" >&2",
     ]);
     command.env("DIR", data.path()).env("PROGRAM", program());
     fill_up(Client::start(command).initialize(), "store_unavailable");
@@ -56,4 +56,7 @@ fn fill_up(mut client: Client, says: &str) {
         client.text("search_records", json!({"base": "Shop", "query": "big", "table": "Goods", "limit": 1}));
     assert!(hits.contains(&format!("1 of {kept} records")), "{kept} were acknowledged: {hits}");
     assert!(client.text("list_bases", json!({})).contains("Shop"));
+    // What the next process finds on the disk is what was acknowledged.
+    let (_, said) = client.finish();
+    assert!(said.contains(&format!("\"records\":{}", kept + 6)), "{kept} were acknowledged: {said}");
 }

@@ -7,23 +7,31 @@ use crate::support::{Answer, Data, HttpServer, http, serve_http, signal};
 const META: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}"#;
 
 fn post(server: &HttpServer, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let bearer = format!("Bearer {}", server.token);
+    post_as(&server.address, &server.token, headers, body)
+}
+
+fn post_as(address: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let bearer = format!("Bearer {token}");
     let mut all =
         vec![("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
     if !headers.iter().any(|(name, _)| *name == "Authorization") {
         all.push(("Authorization", &bearer));
     }
     all.extend(headers);
-    http(&server.address, "POST", "/mcp", &all, body)
+    http(address, "POST", "/mcp", &all, body)
 }
 
 /// A request of the newer era.
-fn modern(server: &HttpServer, method: &str, name: Option<&str>, mut params: Value) -> Answer {
+fn modern(server: &HttpServer, method: &str, name: Option<&str>, params: Value) -> Answer {
+    modern_as(&server.address, &server.token, method, name, params)
+}
+
+fn modern_as(address: &str, token: &str, method: &str, name: Option<&str>, mut params: Value) -> Answer {
     params["_meta"] = serde_json::from_str(META).unwrap();
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
     let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
     headers.extend(name.map(|name| ("Mcp-Name", name)));
-    post(server, &headers, body.as_bytes())
+    post_as(address, token, &headers, body.as_bytes())
 }
 
 #[test]
@@ -102,9 +110,15 @@ fn rights_are_those_of_token_and_flags_together() {
     let reader = data.ok(&["token", "create", "--name", "reader"]).trim().to_owned();
     let all = modern(&server, "tools/list", None, json!({})).body;
     assert!(all.contains("create_records") && !all.contains("delete_records"));
-    let server = HttpServer { token: reader, ..server };
+    let server = HttpServer { token: reader.clone(), ..server };
     let few = modern(&server, "tools/list", None, json!({})).body;
     assert!(few.contains("list_records") && !few.contains("create_records"));
+    let looker =
+        data.ok(&["token", "create", "--name", "looker", "--scopes", "schema.bases:read"]).trim().to_owned();
+    let looking = HttpServer { token: looker, ..server };
+    let least = modern(&looking, "tools/list", None, json!({})).body;
+    assert!(least.contains("describe_base") && !least.contains("list_records"), "{least}");
+    let server = HttpServer { token: reader, ..looking };
     let call =
         json!({"name": "create_records", "arguments": {"base": "Shop", "table": "Goods", "records": [{}]}});
     assert!(modern(&server, "tools/call", Some("create_records"), call).body.contains("there is no tool"));
@@ -159,6 +173,27 @@ fn sigterm_ends_the_server_with_code_0() {
     assert!(signal(server.client.child.id(), "TERM"));
     let (code, said) = server.client.ended();
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_write_in_progress_is_answered_when_the_server_is_told_to_stop() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &["--allow-write"]);
+    let records: Vec<Value> = (0..8_000).map(|n| json!({"Name": format!("n{n}")})).collect();
+    let call = json!({"name": "create_records", "arguments": {"base": "Shop", "table": "Goods", "records": records}});
+    let (pid, address, token) = (server.client.child.id(), server.address.clone(), server.token.clone());
+    let answer = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| modern_as(&address, &token, "tools/call", Some("create_records"), call));
+        // Told to stop while the write is on its way or done: it is answered in full, or not taken.
+        assert!(signal(pid, "TERM"));
+        writing.join()
+    });
+    let stored: Value = serde_json::from_str(&data.ok(&["base", "list", "--json"])).unwrap();
+    match answer.map(|a| a.body) {
+        Ok(body) if body.contains("\"count\":8000") => assert_eq!(stored[0]["records"], 8_006),
+        Ok(body) => assert_eq!(stored[0]["records"], 6, "{}", &body[..body.len().min(300)]),
+        Err(_) => assert_eq!(stored[0]["records"], 6, "the connection was refused"),
+    }
 }
 
 #[test]

@@ -60,11 +60,15 @@ fn an_owner_makes_way_for_a_newer_version() {
     let mut client = data.serve(&[]).initialize();
     let old = data.owner().unwrap();
     let mut newer = UnixStream::connect(data.path().join("owner.sock")).unwrap();
-    let hello = json!({"protocol": 1, "version": "99.0.0", "want": {"kind": "session", "selection": {}, "rights": {}}});
+    let hello = json!({"protocol": 1, "version": "99.0.0", "want": {"kind": "session", "selection": {}, "rights": {"fly": true}, "limits": {}, "more": 1}});
     writeln!(newer, "{hello}").unwrap();
     let mut answer = String::new();
     BufReader::new(newer).read_line(&mut answer).unwrap();
     assert!(answer.contains("making_way"), "{answer}");
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    while data.owner() == Some(old) && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
     // Its conversations move to the next owner.
     assert!(client.text("list_bases", json!({})).contains("Shop"));
     assert_ne!(data.owner().unwrap(), old);

@@ -186,6 +186,49 @@ fn sigterm_ends_a_conversation_cleanly() {
 }
 
 #[test]
+fn the_last_line_may_come_without_its_end() {
+    for mode in [vec![], vec!["--no-daemon"]] {
+        let data = Data::with_shop();
+        let mut client = data.serve(&mode).initialize();
+        client.send_bytes(b"{\"jsonrpc\":\"2.0\",\"id\":77,\"method\":\"ping\"}");
+        client.close_input();
+        assert_eq!(client.wait_for(77)["result"], json!({}));
+        assert_eq!(client.finish().0, Some(0));
+    }
+}
+
+#[test]
+fn settings_of_a_client_are_its_own_even_when_an_owner_runs_already() {
+    let data = Data::with_shop();
+    let mut first = data.serve(&[]).initialize();
+    let mut command = data.command(&["serve"]);
+    command.env("TABLEWRIGHT_ANSWERS_ROWS", "2");
+    let mut second = Client::start(command).initialize();
+    let list = json!({"base": "Shop", "table": "Goods"});
+    assert!(first.text("list_records", list.clone()).contains("4 of 4 records"));
+    assert!(second.text("list_records", list).contains("2 of 4 records"));
+}
+
+#[test]
+fn a_flood_of_lines_that_are_no_messages_stalls_nobody() {
+    let data = Data::with_shop();
+    let mut client = data.serve(&[]).initialize();
+    let mut input = client.take_input();
+    // The client reads only after it has written for a while: both ways must go on by themselves.
+    let flooding = std::thread::spawn(move || {
+        for _ in 0..20_000 {
+            std::io::Write::write_all(&mut input, b"x\n").unwrap();
+        }
+        input
+    });
+    for _ in 0..20_000 {
+        assert_eq!(client.receive().unwrap()["error"]["code"], -32700);
+    }
+    client.give_input(flooding.join().unwrap());
+    assert!(client.text("list_bases", json!({})).contains("Shop"));
+}
+
+#[test]
 fn answers_still_come_after_the_end_of_input() {
     for mode in [vec![], vec!["--no-daemon"]] {
         let data = Data::with_shop();

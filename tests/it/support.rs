@@ -143,6 +143,18 @@ impl Client {
         self.send_line(message.to_string().as_bytes());
     }
 
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    pub fn take_input(&mut self) -> ChildStdin {
+        self.input.take().unwrap()
+    }
+
+    pub fn give_input(&mut self, input: ChildStdin) {
+        self.input = Some(input);
+    }
+
     pub fn send_line(&mut self, line: &[u8]) {
         let input = self.input.as_mut().unwrap();
         // A server that is gone shows in the answer that does not come.

@@ -44,6 +44,8 @@ CREATE TABLE changes (
     tables TEXT NOT NULL
 );
 
+CREATE INDEX changes_at ON changes (at);
+
 -- One row per call through the door; no cell values.
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,6 +57,8 @@ CREATE TABLE audit (
     outcome TEXT NOT NULL,
     duration_us BIGINT NOT NULL
 );
+
+CREATE INDEX audit_at ON audit (at);
 
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,

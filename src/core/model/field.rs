@@ -188,8 +188,14 @@ fn choices(raw: &Map<String, Value>) -> Result<Vec<Choice>, Fault> {
         choices: Vec<Choice>,
     }
     let read: Choices = options(raw)?;
-    let mut names = std::collections::HashSet::new();
+    let (mut names, mut ids) = (std::collections::HashSet::new(), std::collections::HashSet::new());
     for choice in &read.choices {
+        if !ids.insert(choice.id) {
+            return Err(Fault::new(
+                Code::InvalidFile,
+                format!("options.choices has the id {} twice; choice ids must differ", choice.id),
+            ));
+        }
         if !names.insert(choice.name.as_str()) {
             return Err(Fault::new(
                 Code::InvalidFile,

@@ -70,10 +70,9 @@ fn grid() -> String {
 
 /// A table: its fields and views. The first field is not always the primary one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "RawTable")]
 pub struct Table {
     /// Its id.
-    #[serde(default = "TableId::random")]
     pub id: TableId,
     /// What people see; unique within the base, ignoring case.
     pub name: String,
@@ -85,11 +84,48 @@ pub struct Table {
     /// The fields, in order.
     pub fields: Vec<Field>,
     /// The views, in order.
-    #[serde(default)]
     pub views: Vec<View>,
     /// Keys this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTable {
+    #[serde(default = "TableId::random")]
+    id: TableId,
+    name: String,
+    description: Option<String>,
+    /// The first field when absent.
+    primary_field_id: Option<FieldId>,
+    fields: Vec<Field>,
+    #[serde(default)]
+    views: Vec<View>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl TryFrom<RawTable> for Table {
+    type Error = Fault;
+    fn try_from(raw: RawTable) -> Result<Self, Fault> {
+        let first = raw.fields.first().map(|f| f.id);
+        let primary_field_id = raw.primary_field_id.or(first).ok_or_else(|| {
+            Fault::new(
+                Code::InvalidFile,
+                format!("table {:?} has no fields; it needs at least one", raw.name),
+            )
+        })?;
+        Ok(Self {
+            id: raw.id,
+            name: raw.name,
+            description: raw.description,
+            primary_field_id,
+            fields: raw.fields,
+            views: raw.views,
+            other: raw.other,
+        })
+    }
 }
 
 /// A base: its name and tables.
@@ -117,14 +153,17 @@ fn find<'a, T, K: Kind>(
     if let Some(found) = by_id.and_then(|wanted| items.iter().find(|item| id(item) == wanted)) {
         return Ok(found);
     }
-    if let Some(found) = items.iter().find(|item| name(item) == wanted) {
-        return Ok(found);
-    }
     let lower = trimmed.to_lowercase();
-    let mut same = items.iter().filter(|item| name(item).trim().to_lowercase() == lower);
-    match (same.next(), same.next()) {
-        (Some(found), None) => Ok(found),
-        _ => Err(missing(did_you_mean(&nearest(trimmed, items.iter().map(name))))),
+    let exact: Vec<&T> = items.iter().filter(|item| name(item) == wanted).collect();
+    let same: Vec<&T> = items.iter().filter(|item| name(item).trim().to_lowercase() == lower).collect();
+    match (exact.as_slice(), same.as_slice()) {
+        ([found], _) | ([], [found]) => Ok(found),
+        ([], []) => Err(missing(did_you_mean(&nearest(trimmed, items.iter().map(name))))),
+        (several, others) => {
+            let twins = if several.is_empty() { others } else { several };
+            let ids: Vec<String> = twins.iter().take(10).map(|item| id(item).to_string()).collect();
+            Err(missing(format!(" {} have that name; use an id: {}.", twins.len(), ids.join(", "))))
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use super::table::TableData;
 /// Most terms of a search.
 pub const MAX_TERMS: usize = 16;
 
-/// The lower-cased words of a search, at most [`MAX_TERMS`].
+/// The lower-cased words of a search.
 pub fn terms(words: &str) -> Vec<String> {
-    words.split_whitespace().take(MAX_TERMS).map(str::to_lowercase).collect()
+    words.split_whitespace().map(str::to_lowercase).collect()
 }
 
 /// A row that has all the terms.

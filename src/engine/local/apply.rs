@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value, json};
-use tablewright_core::model::{Base, Cell, Choice, ChoiceId, Field, FieldType, RecordId, Table, TableId};
+use tablewright_core::model::{Cell, Choice, ChoiceId, Field, FieldType, RecordId, Table, TableId};
 use tablewright_core::{Code, Fault};
 
 use super::links::{self, Mirror};
@@ -27,6 +27,12 @@ pub struct Draft {
     pub touched: FxHashMap<TableId, BTreeSet<i64>>,
     /// True when the schema changed.
     pub schema_changed: bool,
+    /// The first position given to a new row since the draft was made, by table.
+    pub first_new: FxHashMap<TableId, i64>,
+    /// Places of choices by name or id, for the columns of the write in progress.
+    choices: FxHashMap<(TableId, usize), FxHashMap<String, u32>>,
+    /// Records by the text of their primary field, for the tables the write links to by name.
+    names: FxHashMap<TableId, FxHashMap<String, RecordId>>,
 }
 
 /// What a write did to a draft.
@@ -36,6 +42,8 @@ pub struct Applied {
     pub records: Vec<Result<RecordId, Fault>>,
     /// The rows that changed.
     pub changes: Vec<TableChanges>,
+    /// Records that typecast created in other tables: name of the table and how many.
+    pub created_elsewhere: Vec<(String, usize)>,
 }
 
 type Cells = Vec<(usize, Accepted)>;
@@ -50,13 +58,21 @@ struct Before {
 impl Draft {
     /// A draft of this base.
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self { snapshot: snapshot.clone(), touched: FxHashMap::default(), schema_changed: false }
+        Self {
+            snapshot: snapshot.clone(),
+            touched: FxHashMap::default(),
+            schema_changed: false,
+            first_new: FxHashMap::default(),
+            choices: FxHashMap::default(),
+            names: FxHashMap::default(),
+        }
     }
 
     /// Carries out `write` at `now` (milliseconds since the epoch) for `by`.
     pub fn apply(&mut self, write: &Write, now: i64, by: &str) -> Result<Applied, Fault> {
-        let (table, _) = self.snapshot.table(write.table)?;
-        let checked: Vec<Result<Cells, Fault>> = match &write.action {
+        let schema = self.snapshot.schema.clone();
+        let table = schema.table_by_id(write.table).ok_or_else(|| missing_table(write.table))?;
+        let mut checked: Vec<Result<Cells, Fault>> = match &write.action {
             Action::Create(records) => {
                 records.iter().map(|cells| self.check(table, cells, write.typecast)).collect()
             }
@@ -69,13 +85,20 @@ impl Draft {
                 .collect(),
             Action::Delete(ids) => ids.iter().map(|id| self.exists(table, id).map(|()| Vec::new())).collect(),
         };
+        let new_choices = self.gather_choices(table, &mut checked);
         if write.atomic
             && let Some((at, fault)) =
                 checked.iter().enumerate().find_map(|(at, r)| Some((at, r.as_ref().err()?)))
         {
             return Err(fault.clone().within(format_args!("record {}", at + 1)));
         }
+        self.add_choices(write.table, new_choices);
+        self.names.clear();
         let mut before = Before::default();
+        if let Action::Delete(ids) = &write.action {
+            let gone: FxHashSet<RecordId> = ids.iter().copied().collect();
+            self.unlink_one_way(&mut before, write.table, &gone);
+        }
         let records = checked
             .into_iter()
             .enumerate()
@@ -90,7 +113,15 @@ impl Draft {
                 }
             })
             .collect();
-        Ok(Applied { records, changes: self.changes(before) })
+        let changes = self.changes(before);
+        let created_elsewhere = changes
+            .iter()
+            .filter(|c| c.table != write.table)
+            .map(|c| (c.table, c.rows.iter().filter(|row| row.before.is_none()).count()))
+            .filter(|(_, created)| *created > 0)
+            .filter_map(|(id, created)| Some((schema.table_by_id(id)?.name.clone(), created)))
+            .collect();
+        Ok(Applied { records, changes, created_elsewhere })
     }
 
     fn exists(&self, table: &Table, id: &RecordId) -> Result<(), Fault> {
@@ -116,22 +147,9 @@ impl Draft {
         Ok(accepted)
     }
 
-    /// What depends on the rest of the base: links lead somewhere, choices stay within the limit.
+    /// What depends on the rest of the base: links lead somewhere.
     fn check_targets(&self, field: &Field, value: &Accepted) -> Result<(), Fault> {
-        let targets = match (value, field.kind.choices()) {
-            (Accepted::Choices(names), Some(choices)) => {
-                let new = names.iter().filter(|name| !choices.iter().any(|c| c.name == **name)).count();
-                if choices.len() + new > MAX_CHOICES {
-                    return Err(Fault::new(
-                        Code::LimitExceeded,
-                        format!("field {:?} would have more than {MAX_CHOICES} choices.", field.name),
-                    ));
-                }
-                return Ok(());
-            }
-            (Accepted::Links(targets), _) => targets,
-            _ => return Ok(()),
-        };
+        let Accepted::Links(targets) = value else { return Ok(()) };
         let Some(link) = field.link() else { return Ok(()) };
         let (table, data) = self.snapshot.table(link.linked_table_id)?;
         for target in targets {
@@ -172,6 +190,7 @@ impl Draft {
         let data = self.snapshot.table_mut(table).ok_or_else(|| missing_table(table))?;
         let position = data.next_position;
         let slot = data.insert(id, now, position);
+        self.first_new.entry(table).or_insert(position);
         let number = data.next_auto;
         for (at, field) in fields.iter().enumerate() {
             match &field.kind {
@@ -217,7 +236,7 @@ impl Draft {
         for (at, accepted) in cells {
             let cell = match accepted {
                 Accepted::Cell(cell) => cell,
-                Accepted::Choices(names) => self.choose(table, at, names)?,
+                Accepted::Choices(names) => self.choose(table, at, &names)?,
                 Accepted::Links(targets) => self.resolve(before, table, at, targets, now, by)?,
             };
             if let Some(other) = links::mirror(&self.snapshot, table, at) {
@@ -257,7 +276,6 @@ impl Draft {
                 self.mirror_links(before, other, id, links::held(&held), &[]);
             }
         }
-        self.unlink_one_way(before, &schema, table, id);
         if let Some(data) = self.snapshot.table_mut(table) {
             let position = data.row(slot).position;
             data.remove(slot);
@@ -266,21 +284,22 @@ impl Draft {
         Ok(id)
     }
 
-    /// Takes a record that goes away out of link fields that have no mirror.
-    fn unlink_one_way(&mut self, before: &mut Before, schema: &Base, table: TableId, id: RecordId) {
+    /// Takes records that go away out of link fields that have no mirror.
+    fn unlink_one_way(&mut self, before: &mut Before, table: TableId, gone: &FxHashSet<RecordId>) {
+        let schema = self.snapshot.schema.clone();
         for other in &schema.tables {
             for (at, field) in other.fields.iter().enumerate() {
                 let one_way = field
                     .link()
                     .is_some_and(|l| l.linked_table_id == table && l.inverse_link_field_id.is_none());
-                if !one_way {
+                let Some(data) = self.snapshot.tables.get(&other.id).filter(|_| one_way).cloned() else {
                     continue;
-                }
-                let Some(data) = self.snapshot.tables.get(&other.id).cloned() else { continue };
+                };
                 for slot in data.slots() {
                     let cell = data.cell(slot, at);
-                    if links::held(&cell).contains(&id) {
-                        let kept = links::held(&cell).iter().copied().filter(|held| *held != id).collect();
+                    if links::held(&cell).iter().any(|held| gone.contains(held)) {
+                        let kept =
+                            links::held(&cell).iter().copied().filter(|held| !gone.contains(held)).collect();
                         let row = data.row(slot).id;
                         self.remember(before, other.id, row);
                         self.set(other.id, row, at, links::cell(kept));
@@ -298,8 +317,8 @@ impl Draft {
         old: &[RecordId],
         new: &[RecordId],
     ) {
-        let old_set: rustc_hash::FxHashSet<&RecordId> = old.iter().collect();
-        let new_set: rustc_hash::FxHashSet<&RecordId> = new.iter().collect();
+        let old_set: FxHashSet<&RecordId> = old.iter().collect();
+        let new_set: FxHashSet<&RecordId> = new.iter().collect();
         for gone in old.iter().filter(|held| !new_set.contains(held)) {
             self.remember(before, other.table, *gone);
             let cell = self.cell(other.table, *gone, other.field);
@@ -317,32 +336,84 @@ impl Draft {
         }
     }
 
-    fn choose(&mut self, table: TableId, at: usize, names: Vec<String>) -> Result<Cell, Fault> {
+    /// The names of choices that are not there yet, by column; a record that would make too many
+    /// is refused.
+    fn gather_choices(
+        &mut self,
+        table: &Table,
+        checked: &mut [Result<Cells, Fault>],
+    ) -> FxHashMap<usize, Vec<String>> {
+        self.choices.clear();
+        let mut new: FxHashMap<usize, Vec<String>> = FxHashMap::default();
+        for record in checked.iter_mut() {
+            let Ok(cells) = &record else { continue };
+            let mut full = None;
+            for (at, accepted) in cells {
+                let Accepted::Choices(names) = accepted else { continue };
+                let field = &table.fields[*at];
+                let known = self.choices.entry((table.id, *at)).or_insert_with(|| places_of(field));
+                for name in names.iter().filter(|name| !known.contains_key(*name)).collect::<Vec<_>>() {
+                    let place =
+                        field.kind.choices().map_or(0, <[Choice]>::len) + new.get(at).map_or(0, Vec::len);
+                    if place >= MAX_CHOICES {
+                        full = Some(field.name.clone());
+                        break;
+                    }
+                    known.insert(name.clone(), place as u32);
+                    new.entry(*at).or_default().push(name.clone());
+                }
+            }
+            if let Some(name) = full {
+                let message = format!("field {name:?} would have more than {MAX_CHOICES} choices.");
+                *record = Err(Fault::new(Code::LimitExceeded, message));
+            }
+        }
+        new
+    }
+
+    fn add_choices(&mut self, table: TableId, new: FxHashMap<usize, Vec<String>>) {
+        if new.is_empty() {
+            return;
+        }
+        let schema = Arc::make_mut(&mut self.snapshot.schema);
+        let Some(table) = schema.tables.iter_mut().find(|t| t.id == table) else { return };
+        for (at, names) in new {
+            let mut choices = table.fields[at].kind.choices().unwrap_or_default().to_vec();
+            choices.extend(names.into_iter().map(|name| Choice {
+                id: ChoiceId::random(),
+                name,
+                color: None,
+            }));
+            table.fields[at].set_choices(choices);
+        }
+        self.schema_changed = true;
+    }
+
+    fn choose(&mut self, table: TableId, at: usize, names: &[String]) -> Result<Cell, Fault> {
         let schema = self.snapshot.schema.clone();
         let field = &schema.table_by_id(table).ok_or_else(|| missing_table(table))?.fields[at];
-        let mut choices = field.kind.choices().unwrap_or_default().to_vec();
-        let before = choices.len();
-        let mut picked: Vec<u32> = Vec::with_capacity(names.len());
-        for name in names {
-            let found = choices.iter().position(|c| c.name == name || c.id.to_string() == name);
-            let found = found.unwrap_or_else(|| {
-                choices.push(Choice { id: ChoiceId::random(), name, color: None });
-                choices.len() - 1
-            });
-            picked.push(found as u32);
+        if names.iter().any(|name| !self.places(table, at, field).contains_key(name)) {
+            // A record made by name in another table: its primary field may be a select.
+            let missing: Vec<String> = names
+                .iter()
+                .filter(|name| !self.places(table, at, field).contains_key(*name))
+                .cloned()
+                .collect();
+            self.add_choices(table, FxHashMap::from_iter([(at, missing)]));
+            self.choices.remove(&(table, at));
+            return self.choose(table, at, names);
         }
-        if choices.len() > before {
-            let changed = Arc::make_mut(&mut self.snapshot.schema);
-            if let Some(table) = changed.tables.iter_mut().find(|t| t.id == table) {
-                table.fields[at].set_choices(choices);
-            }
-            self.schema_changed = true;
-        }
+        let places = self.places(table, at, field);
+        let picked: Vec<u32> = names.iter().filter_map(|name| places.get(name).copied()).collect();
         Ok(match (&field.kind, picked.as_slice()) {
             (_, []) => Cell::Blank,
             (FieldType::SingleSelect(_), [one, ..]) => Cell::Choice(*one),
             _ => Cell::Choices(picked.into()),
         })
+    }
+
+    fn places(&mut self, table: TableId, at: usize, field: &Field) -> &FxHashMap<String, u32> {
+        self.choices.entry((table, at)).or_insert_with(|| places_of(field))
     }
 
     /// Finds linked records by name and creates those that are missing.
@@ -374,15 +445,19 @@ impl Draft {
         Ok(links::cell(ids))
     }
 
-    fn find_by_name(&self, table: TableId, name: &str) -> Option<RecordId> {
-        let (schema, data) = self.snapshot.table(table).ok()?;
-        let primary = schema.field_index(schema.primary_field_id)?;
-        let mut text = String::new();
-        data.slots().find_map(|slot| {
-            text.clear();
-            self.snapshot.push_text(&mut text, &schema.fields[primary], &data.cell(slot, primary));
-            (text == name).then(|| data.row(slot).id)
-        })
+    fn find_by_name(&mut self, table: TableId, name: &str) -> Option<RecordId> {
+        if !self.names.contains_key(&table) {
+            let (schema, data) = self.snapshot.table(table).ok()?;
+            let primary = schema.field_index(schema.primary_field_id)?;
+            let mut known: FxHashMap<String, RecordId> = FxHashMap::default();
+            for slot in data.slots() {
+                let mut text = String::new();
+                self.snapshot.push_text(&mut text, &schema.fields[primary], &data.cell(slot, primary));
+                known.entry(text).or_insert(data.row(slot).id);
+            }
+            self.names.insert(table, known);
+        }
+        self.names.get(&table)?.get(name).copied()
     }
 
     fn create_named(
@@ -397,7 +472,9 @@ impl Draft {
         let linked = schema.table_by_id(table).ok_or_else(|| missing_table(table))?;
         let primary = linked.field_index(linked.primary_field_id).unwrap_or_default();
         let value = values::accept(&linked.fields[primary], &Value::from(name), true)?;
-        self.create(before, table, vec![(primary, value)], now, by)
+        let id = self.create(before, table, vec![(primary, value)], now, by)?;
+        self.names.entry(table).or_default().insert(name.to_owned(), id);
+        Ok(id)
     }
 
     fn cell(&self, table: TableId, id: RecordId, at: usize) -> Cell {
@@ -469,6 +546,13 @@ impl Before {
             self.order.push((table, id));
         }
     }
+}
+
+fn places_of(field: &Field) -> FxHashMap<String, u32> {
+    let choices = field.kind.choices().unwrap_or_default();
+    let ids = choices.iter().enumerate().map(|(at, c)| (c.id.to_string(), at as u32));
+    // Names after ids: a choice may be called like another one's id.
+    ids.chain(choices.iter().enumerate().map(|(at, c)| (c.name.clone(), at as u32))).collect()
 }
 
 fn missing(table: &Table, id: &RecordId) -> Fault {

@@ -125,7 +125,13 @@ fn text(field: &Field, value: &Value, typecast: bool) -> Result<Cell, Fault> {
     let text: EcoString = match value {
         Value::String(text) => text.as_str().into(),
         Value::Number(_) | Value::Bool(_) if typecast => value.to_string().into(),
-        _ => return Err(refuse(field, value, "a text; set typecast to convert numbers")),
+        _ => {
+            return Err(refuse(
+                field,
+                value,
+                if typecast { "a text" } else { "a text; set typecast to convert numbers" },
+            ));
+        }
     };
     if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT {
         return Err(Fault::new(
@@ -164,6 +170,7 @@ fn number(field: &Field, value: &Value, typecast: bool) -> Result<Cell, Fault> {
     };
     match number {
         Some(number) if number.is_finite() => Ok(Cell::Number(number)),
+        _ if typecast => Err(refuse(field, value, "a number, such as 12.5")),
         _ => Err(refuse(field, value, "a number, such as 12.5; set typecast to convert a text")),
     }
 }
@@ -222,7 +229,10 @@ fn date_time(field: &Field, value: &Value, zone: &str, typecast: bool) -> Result
         .or_else(|| typecast.then(|| loose_date(text)).flatten().map(|day| day.at(0, 0, 0, 0)));
     let zone = match zone {
         "utc" | "client" => TimeZone::UTC,
-        name => TimeZone::get(name).unwrap_or(TimeZone::UTC),
+        name => TimeZone::get(name).map_err(|_| {
+            let why = format!("field {:?} has an unknown time zone {name:?}; send a time with an offset, such as 2026-03-01T08:15:00Z.", field.name);
+            Fault::new(Code::InvalidValue, why)
+        })?,
     };
     local
         .and_then(|local| local.to_zoned(zone).ok())
@@ -254,7 +264,8 @@ fn choice_name(field: &Field, value: &Value, typecast: bool) -> Result<String, F
 }
 
 fn select(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault> {
-    Ok(Accepted::Choices(vec![choice_name(field, value, typecast)?]))
+    let name = choice_name(field, value, typecast)?;
+    Ok(if name.is_empty() { Accepted::Cell(Cell::Blank) } else { Accepted::Choices(vec![name]) })
 }
 
 fn selects(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault> {
@@ -269,7 +280,7 @@ fn selects(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fau
     };
     let mut unique: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
-        if !unique.contains(&name) {
+        if !name.is_empty() && !unique.contains(&name) {
             unique.push(name);
         }
     }

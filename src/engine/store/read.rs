@@ -38,8 +38,8 @@ impl Store {
             .collect()
     }
 
-    /// A base with all its rows; `None` when there is none of that id.
-    pub async fn load(&self, id: BaseId) -> Result<Option<Snapshot>, Error> {
+    /// A base with all its rows; `None` when there is none of that id. Its tables start at `version`.
+    pub async fn load(&self, id: BaseId, version: u64) -> Result<Option<Snapshot>, Error> {
         let found: Option<(String, String)> = sqlx::query_as("SELECT name, tables FROM bases WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
@@ -59,6 +59,7 @@ impl Store {
             let mut data = self.load_rows(table, key).await?;
             data.next_position = data.next_position.max(next_position);
             data.next_auto = next_auto;
+            data.version = version;
             snapshot.tables.insert(table.id, Arc::new(data));
         }
         Ok(Some(snapshot))

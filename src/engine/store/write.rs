@@ -50,6 +50,8 @@ pub struct LoggedChange {
 pub enum RowState {
     /// The row as it is now.
     Held {
+        /// True when the row was not there before.
+        new: bool,
         /// The record's id.
         id: String,
         /// When it was created.
@@ -222,11 +224,11 @@ async fn write_row(
     state: &RowState,
 ) -> Result<(), Error> {
     match state {
-        RowState::Held { id, created, cells } => {
+        RowState::Held { new: true, id, created, cells } => {
+            // A position that is taken is an error: nothing is ever written over another row.
             sqlx::query(
                 "INSERT INTO rows (table_key, position, id, created_at, cells)
-                 SELECT key, $3, $4, $5, $6 FROM tables WHERE base = $1 AND id = $2
-                 ON CONFLICT (table_key, position) DO UPDATE SET cells = excluded.cells",
+                 SELECT key, $3, $4, $5, $6 FROM tables WHERE base = $1 AND id = $2",
             )
             .bind(base.to_string())
             .bind(table.to_string())
@@ -236,6 +238,23 @@ async fn write_row(
             .bind(cells)
             .execute(&mut **tx)
             .await?;
+        }
+        RowState::Held { new: false, id, cells, .. } => {
+            let done = sqlx::query(
+                "UPDATE rows SET cells = $5 WHERE position = $3 AND id = $4
+                 AND table_key = (SELECT key FROM tables WHERE base = $1 AND id = $2)",
+            )
+            .bind(base.to_string())
+            .bind(table.to_string())
+            .bind(position)
+            .bind(id)
+            .bind(cells)
+            .execute(&mut **tx)
+            .await?;
+            if done.rows_affected() != 1 {
+                let reason = "the row is not where memory has it; restart the server".to_owned();
+                return Err(Error::Damaged { place: format!("{table}, record {id}"), reason });
+            }
         }
         RowState::Gone => {
             sqlx::query(

@@ -9,6 +9,7 @@ use rmcp::model::{
 };
 use rmcp::transport::Transport;
 use serde::Deserialize;
+use tablewright_core::strict;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,8 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
                 () = self.stop.cancelled() => return Ok(None),
             };
             if available.is_empty() {
-                return Ok(None);
+                // The last line may come without its end.
+                return Ok((!self.line.is_empty()).then_some(true));
             }
             let end = memchr::memchr(b'\n', available);
             let part = &available[..end.unwrap_or(available.len())];
@@ -103,7 +105,7 @@ fn complaint(line: &[u8], why: &str) -> Option<ServerJsonRpcMessage> {
 
 /// Reads a message; the error is for the client.
 fn parse(line: &[u8]) -> Result<ClientJsonRpcMessage, String> {
-    super::strict::check(line)?;
+    strict::check(line)?;
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }
 

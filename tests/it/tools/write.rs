@@ -58,6 +58,7 @@ fn every_field_type_refuses_what_does_not_fit() {
         ("Since", json!("31.12.2026"), "YYYY-MM-DD"),
         ("Since", json!("2026-02-30"), "YYYY-MM-DD"),
         ("Checked", json!("noon"), "an ISO time"),
+        ("Zoned", json!("2026-07-01T12:00"), "unknown time zone"),
         ("Listed", json!("yes"), "true or false"),
         ("Stars", json!(6), "1 to 5"),
         ("Stars", json!(2.5), "1 to 5"),
@@ -108,6 +109,16 @@ fn updates_change_what_they_name_and_nulls_clear() {
             {"id": "recNone0000000000", "fields": {"Stock": 1}}]}),
     );
     assert_eq!((&done["count"], &done["failed"][0]["code"]), (&json!(1), &json!("unknown_record")));
+    let mixed = client.structured(
+        "update_records",
+        json!({"base": "Shop", "table": "Goods", "records": [
+            {"id": "zz", "fields": {"Stock": 1}}, {"id": "recLamp0000000000", "fields": {"Stock": 9}}]}),
+    );
+    assert_eq!(
+        (&mixed["count"], &mixed["failed"][0]["index"]),
+        (&json!(1), &json!(0)),
+        "one bad id, one refusal"
+    );
     let after = cells(&mut client, "Goods", &json!("recLamp0000000000"));
     assert_eq!((&after["Stock"], after.get("Tags"), after.get("Listed")), (&json!(9), None, None));
     assert_eq!(after["Notes"], before["Notes"]);
@@ -147,11 +158,20 @@ fn text_that_was_escaped_or_cut_comes_back_whole_or_not_at_all() {
     let done = create(&mut client, json!({"Name": "a\\u{200B}b"}), false);
     let id = done["structuredContent"]["ids"][0].clone();
     assert_eq!(cells(&mut client, "Goods", &id)["Name"], "a\u{200b}b");
-    let cut = client.refused(
-        "create_records",
-        json!({"base": "Shop", "table": "Goods", "records": [{"Notes": "abc…[cut: 12 more characters]"}]}),
-    );
+    let cut = refusal(&mut client, json!({"Notes": "abc…[cut: 12 more characters]"}), false);
     assert!(cut.contains("Read the whole cell"), "{cut}");
+    let path = create(&mut client, json!({"Notes": "C:\\temp\\new\nline"}), false);
+    let id = path["structuredContent"]["ids"][0].clone();
+    let text = client
+        .text("get_records", json!({"base": "Shop", "table": "Goods", "records": [id], "fields": ["Notes"]}));
+    let shown = text.lines().nth(2).unwrap().split('\t').nth(1).unwrap();
+    assert_eq!(shown, "C:\\temp\\new\\u{A}line");
+    let copy = create(&mut client, json!({"Notes": shown}), false)["structuredContent"]["ids"][0].clone();
+    assert_eq!(
+        cells(&mut client, "Goods", &copy)["Notes"],
+        "C:\\temp\\new\nline",
+        "what was shown can be sent back"
+    );
 }
 
 #[test]
@@ -161,9 +181,10 @@ fn any_number_of_records_goes_into_one_call() {
     let done =
         client.structured("create_records", json!({"base": "Shop", "table": "Goods", "records": records}));
     assert_eq!(done["count"], 5_000);
+    assert_eq!((done["ids"].as_array().unwrap().len(), &done["more_ids"]), (1_000, &json!(4_000)));
     let ids = done["ids"].clone();
     let gone = client.structured("delete_records", json!({"base": "Shop", "table": "Goods", "records": ids}));
-    assert_eq!(gone["count"], 5_000);
+    assert_eq!(gone["count"], 1_000);
     assert!(
         client
             .refused("create_records", json!({"base": "Shop", "table": "Goods", "records": []}))
