@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tablewright_door::Rights;
+use tablewright_engine::base_file::BaseFile;
 use tablewright_faces::mcp::wire_tool;
 use tablewright_toolkit::arguments::schema_of;
 
@@ -85,6 +86,7 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
         files.insert(path, pretty(&serde_json::to_value(wire_tool(entry))?));
     }
     files.insert("schemas/files/config.json".into(), pretty(&Value::Object(schema_of::<Config>())));
+    files.insert("schemas/files/base.json".into(), pretty(&Value::Object(schema_of::<BaseFile>())));
     let readme = std::fs::read_to_string(root.join("README.md"))?;
     let readme = between(&readme, TOOLS, &tool_table(&registry))?;
     let readme = between(&readme, SETTINGS, &setting_table())?;

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -26,21 +27,29 @@ pub struct Loaded {
     pub comments: Vec<(String, Value)>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 struct Named {
+    /// Made when left out.
     #[serde(default = "BaseId::random")]
+    #[schemars(!default, with = "Option<BaseId>")]
     id: BaseId,
     name: String,
 }
 
-#[derive(Deserialize)]
-struct Head {
+/// A base file as its first pass reads it; its schema is that of the whole file.
+#[derive(Deserialize, JsonSchema)]
+pub struct BaseFile {
+    /// The base itself.
     base: Named,
+    /// Its tables, as Airtable's metadata endpoint gives them.
     tables: Vec<Table>,
+    /// Comments by record.
     #[serde(default)]
     comments: BTreeMap<String, Vec<Value>>,
+    /// Records by table: name or id.
     #[serde(default)]
-    #[allow(dead_code, reason = "read in a second pass, once the tables are known")]
+    #[schemars(with = "BTreeMap<String, Vec<Record>>")]
+    #[expect(dead_code, reason = "read in a second pass, once the tables are known")]
     records: Option<IgnoredAny>,
 }
 
@@ -52,7 +61,7 @@ fn bad(message: impl fmt::Display) -> Fault {
 pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format_args!("it is not UTF-8 ({e})")))?;
     strict::check(bytes).map_err(bad)?;
-    let head: Head = serde_json::from_str(text).map_err(bad)?;
+    let head: BaseFile = serde_json::from_str(text).map_err(bad)?;
     let schema = Base { id: head.base.id, name: head.base.name, tables: head.tables };
     if schema.name.trim().is_empty() {
         return Err(bad("base.name is empty"));
@@ -167,12 +176,16 @@ impl<'de> DeserializeSeed<'de> for Records<'_> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Record {
+    /// Made when left out.
     #[serde(default = "RecordId::random")]
+    #[schemars(!default, with = "Option<RecordId>")]
     id: RecordId,
+    /// ISO time; the time of the import when left out.
     #[serde(default, rename = "createdTime")]
     created_time: Option<String>,
+    /// Cells by field name or id, as the Web API gives them.
     #[serde(default)]
     fields: Map<String, Value>,
 }

@@ -71,7 +71,7 @@ fn a_flood_of_calls_is_answered_in_full() {
 }
 
 #[test]
-fn a_cancelled_call_is_not_answered_and_the_rest_is() {
+fn cancelling_one_call_leaves_the_others_alone() {
     let data = Data::with_shop();
     let mut client = data.serve(&["--no-daemon"]).initialize();
     let id = client.begin(

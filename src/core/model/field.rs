@@ -331,17 +331,32 @@ pub struct Field {
     pub kind: FieldType,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 struct RawField {
+    /// Made when left out.
     #[serde(default = "FieldId::random")]
+    #[schemars(!default, with = "Option<FieldId>")]
     id: FieldId,
+    /// Unique within the table, ignoring case.
     name: String,
+    /// Airtable's name of the type, such as `singleLineText`; unknown ones are kept as they are.
     #[serde(rename = "type")]
     type_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// As Airtable's metadata endpoint gives them; rollups also take `formula`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     options: Option<Map<String, Value>>,
+}
+
+impl schemars::JsonSchema for Field {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Field".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawField::json_schema(generator)
+    }
 }
 
 impl TryFrom<RawField> for Field {

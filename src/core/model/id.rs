@@ -169,6 +169,17 @@ impl<K: Kind> Serialize for Id<K> {
     }
 }
 
+impl<K: Kind> schemars::JsonSchema for Id<K> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}Id", K::NOUN.replace(' ', "")).into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = format!("^{}[0-9A-Za-z]{{{BODY_LEN}}}$", K::PREFIX);
+        schemars::json_schema!({ "type": "string", "pattern": pattern })
+    }
+}
+
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;

@@ -10,14 +10,25 @@ use crate::fault::{Code, Fault};
 use crate::suggest::{did_you_mean, nearest};
 
 /// One step of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Sort {
     /// The field.
     #[serde(alias = "fieldId")]
     pub field: FieldId,
     /// True for descending.
     #[serde(default, with = "direction", rename = "direction")]
+    #[schemars(with = "Direction")]
     pub descending: bool,
+}
+
+/// How a direction is written.
+#[derive(schemars::JsonSchema, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Direction {
+    #[default]
+    Asc,
+    Desc,
 }
 
 mod direction {
@@ -39,11 +50,12 @@ mod direction {
 }
 
 /// A saved way of looking at a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
-    /// Its id.
+    /// Its id; made when left out.
     #[serde(default = "ViewId::random")]
+    #[schemars(!default, with = "Option<ViewId>")]
     pub id: ViewId,
     /// What people see.
     pub name: String,
@@ -90,11 +102,14 @@ pub struct Table {
     pub other: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RawTable {
+    /// Made when left out.
     #[serde(default = "TableId::random")]
+    #[schemars(!default, with = "Option<TableId>")]
     id: TableId,
+    /// Unique within the base, ignoring case.
     name: String,
     description: Option<String>,
     /// The first field when absent.
@@ -104,6 +119,16 @@ struct RawTable {
     views: Vec<View>,
     #[serde(flatten)]
     other: Map<String, Value>,
+}
+
+impl schemars::JsonSchema for Table {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Table".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawTable::json_schema(generator)
+    }
 }
 
 impl TryFrom<RawTable> for Table {

@@ -150,6 +150,19 @@ fn answers_stay_within_their_bounds_and_say_how_to_go_on() {
 }
 
 #[test]
+fn a_hundred_rows_of_eight_fields_fit_a_small_window() {
+    let data = crate::support::Data::new();
+    data.import(&crate::support::root().join("examples/bases/sales.json"));
+    let mut client = data.serve(&["--no-daemon"]).initialize();
+    let fields = ["Deal", "Company", "Stage", "Amount", "Probability", "Owner", "Close date", "Products"];
+    let call = json!({"name": "list_records", "arguments": {"base": "Sales", "table": "Deals", "fields": fields, "limit": 100}});
+    let answer = client.request("tools/call", call);
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("rec")).count(), 100);
+    assert!(answer.to_string().len() < 22_000, "{} bytes", answer.to_string().len());
+}
+
+#[test]
 fn get_records_expands_links_and_names_what_is_missing() {
     let (_data, mut client) = shop();
     let text = client.text(
