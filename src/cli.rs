@@ -1,7 +1,10 @@
 //! The command line.
 
 mod args;
-pub mod base;
+mod base;
+mod demo;
+mod doctor;
+mod generate;
 mod serve;
 mod token;
 
@@ -9,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{Args, Command, Demo, Global};
+use args::{Args, Command};
 
 /// Runs the program as its arguments say.
 pub fn run() -> ExitCode {
@@ -46,34 +49,15 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
     let Args { global, command } = args;
     match command {
         Command::Serve(serve) => serve.run(&global).await,
-        Command::Demo(demo) => crate::demo::run(&global, demo).await,
+        Command::Demo(options) => demo::run(&global, options).await,
         Command::Base(command) => base::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
-        Command::Doctor => crate::doctor::run(&global).await,
-        Command::Generate { check } => crate::generate::run(check),
+        Command::Doctor => doctor::run(&global).await,
+        Command::Generate { check } => generate::run(check),
         Command::Owner => {
             let loaded = global.load(Default::default())?;
             let directory = crate::app::data_dir(&loaded.config)?;
             crate::owner::background::run(loaded.config, &directory).await
         }
     }
-}
-
-/// Prints what a command gives on standard output.
-pub fn say(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            anyhow::bail!("standard output cannot be written: {error}")
-        }
-        // Whoever read it has enough.
-        _ => Ok(()),
-    }
-}
-
-/// A name from a base or token on one line, with nothing in it that a terminal would obey.
-pub fn shown(name: &str) -> String {
-    let mut out = String::new();
-    tablewright_toolkit::text::push_cell(&mut out, name, 200);
-    out
 }

@@ -12,25 +12,6 @@ use crate::exit::{Exit, Failed};
 use crate::owner::background::Owned;
 use crate::owner::{Kind, relay};
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn told_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-            let _ = interrupted.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupted => {}
-            _ = terminated.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = interrupted.await;
-}
-
 /// Listens on `address`; the error says what is wrong with it.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
@@ -74,7 +55,7 @@ impl Server {
 
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn until_told(self) -> anyhow::Result<()> {
-        told_to_stop().await;
+        crate::stop::told_to_stop().await;
         self.end().await
     }
 

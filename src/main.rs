@@ -6,12 +6,11 @@ mod admin;
 mod app;
 mod cli;
 mod config;
-mod demo;
-mod doctor;
 mod exit;
-mod generate;
 mod http;
+mod output;
 mod owner;
+mod stop;
 mod telemetry;
 
 #[global_allocator]

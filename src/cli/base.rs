@@ -10,9 +10,9 @@ use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 
 use super::args::{Base, Global};
-use super::say;
 use crate::admin;
 use crate::app::data_dir;
+use crate::output::say;
 use crate::owner::background::Owned;
 use crate::owner::{Kind, Lock, relay};
 
@@ -102,7 +102,7 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     say(format_args!(
                         "{}  {}  ({} tables, {} records)",
                         text(base, "id"),
-                        super::shown(text(base, "name")),
+                        crate::output::shown(text(base, "name")),
                         base["tables"],
                         base["records"]
                     ))?;

@@ -69,7 +69,7 @@ impl Serve {
         let (input, output) = (crate::owner::stdin(), crate::owner::stdout());
         let told = stop.clone();
         tokio::spawn(async move {
-            crate::http::told_to_stop().await;
+            crate::stop::told_to_stop().await;
             told.cancel();
         });
         tablewright_faces::mcp::pipe::serve(parts, caller, input, output, stop).await;

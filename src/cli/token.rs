@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::args::{Global, Token};
 use super::base::administer;
-use super::say;
 use crate::admin::Command;
+use crate::output::say;
 
 pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
     match command {
@@ -35,7 +35,7 @@ pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
                 say(format_args!(
                     "{}  {}  {state}  {}",
                     of("id"),
-                    super::shown(of("name")),
+                    crate::output::shown(of("name")),
                     scopes.join(",")
                 ))?;
             }

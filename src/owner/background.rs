@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::{Greeting, Hello, PROTOCOL, Report, Want, Welcome, newer};
+use super::protocol::{Greeting, Hello, PROTOCOL, READY, Report, Want, Welcome, newer};
 use super::{Kind, Lock, socket_path};
 use crate::admin;
 use crate::app::App;
@@ -247,13 +247,10 @@ pub async fn run(config: Config, directory: &Path) -> anyhow::Result<()> {
     let _ = std::io::Write::write_all(&mut out, READY);
     let _ = std::io::Write::flush(&mut out);
     tokio::select! {
-        () = crate::http::told_to_stop() => {}
+        () = crate::stop::told_to_stop() => {}
         () = owned.clients.idle(idle) => {}
         () = owned.stop.cancelled() => {}
     }
     owned.end().await;
     Ok(())
 }
-
-/// What a background owner says once it listens.
-pub const READY: &[u8] = b"ready\n";

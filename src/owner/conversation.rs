@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tablewright_faces::mcp::wire::MAX_LINE;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::relay::Owner;
+/// A connection to an owner.
+pub(super) type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
 
 /// Longest request that is kept to be sent again, in bytes.
 const MAX_REPEATED: usize = 64 * 1024;

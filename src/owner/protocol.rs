@@ -11,6 +11,9 @@ use crate::admin::Command;
 /// The version of these messages; owners serve clients of the same one.
 pub const PROTOCOL: u32 = 1;
 
+/// What a background owner says once it listens.
+pub const READY: &[u8] = b"ready\n";
+
 /// The first line from a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hello {

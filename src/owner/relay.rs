@@ -12,12 +12,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::Conversation;
-use super::protocol::{Hello, PROTOCOL, Report, Want, Welcome};
+use super::conversation::{Conversation, Owner};
+use super::protocol::{Hello, PROTOCOL, READY, Report, Want, Welcome};
 use super::{Kind, Lock, Reader, Writer, in_use, socket_path};
 use crate::admin;
 use crate::exit::{Exit, Failed};
@@ -31,9 +30,6 @@ const MAX_LOSSES: u32 = 5;
 
 /// How long calls in flight may take to end once this process is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// A connection to an owner.
-pub(super) type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
 
 /// Bytes of the owner's log after which it starts anew.
 const MAX_LOG: u64 = 1024 * 1024;
@@ -145,7 +141,7 @@ async fn start_owner(directory: &Path, config: Option<&Path>) -> anyhow::Result<
     if let Some(out) = child.stdout.take() {
         let _ = tokio::time::timeout(PATIENCE, BufReader::new(out).read_until(b'\n', &mut line)).await;
     }
-    if line == super::background::READY {
+    if line == READY {
         return Ok(None);
     }
     match tokio::time::timeout(PAUSE, child.wait()).await {
@@ -224,7 +220,7 @@ pub async fn run(directory: &Path, config: Option<&Path>, want: Want) -> anyhow:
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {
-        crate::http::told_to_stop().await;
+        crate::stop::told_to_stop().await;
         told.cancel();
     });
     loop {

@@ -10,9 +10,9 @@ use tablewright_engine::base_file::BaseFile;
 use tablewright_faces::mcp::wire_tool;
 use tablewright_toolkit::arguments::schema_of;
 
-use crate::cli::say;
 use crate::config::{Config, variable};
 use crate::exit::{Exit, Failed};
+use crate::output::say;
 
 const TOOLS: (&str, &str) = ("<!-- tools -->", "<!-- /tools -->");
 const SETTINGS: (&str, &str) = ("<!-- settings -->", "<!-- /settings -->");

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use tablewright_toolkit::registry::Registry;
 use tablewright_toolkit::{Surface, catalogue};
 
+use super::args::Global;
 use crate::app::data_dir;
-use crate::cli::{Global, say};
 use crate::config::{Config, variable};
+use crate::output::say;
 use crate::owner::{Kind, Lock};
 
 /// Runs the checks; fails when one of them does.

@@ -11,16 +11,18 @@ use serde_json::{Value, json};
 use tablewright_core::secret::Secret;
 use tablewright_engine::base_file;
 
+use super::args::{Demo, Global};
+use super::base;
 use crate::admin;
-use crate::cli::{Global, base, say};
 use crate::http::Server;
+use crate::output::say;
 
 /// The demo bases, in the program itself.
 const BASES: [&[u8]; 4] = [
-    include_bytes!("../examples/bases/films.json"),
-    include_bytes!("../examples/bases/packages.json"),
-    include_bytes!("../examples/bases/sales.json"),
-    include_bytes!("../examples/bases/content.json"),
+    include_bytes!("../../examples/bases/films.json"),
+    include_bytes!("../../examples/bases/packages.json"),
+    include_bytes!("../../examples/bases/sales.json"),
+    include_bytes!("../../examples/bases/content.json"),
 ];
 
 /// The name of the token the demo makes for itself.
@@ -29,7 +31,7 @@ const TOKEN_NAME: &str = "demo";
 type Client = RunningService<RoleClient, ClientConfig>;
 
 /// Runs the demo.
-pub async fn run(global: &Global, demo: crate::cli::Demo) -> anyhow::Result<()> {
+pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
     let flags = json!({"allow": {"write": true, "delete": true}});
     let mut loaded = global.load(flags.as_object().cloned().unwrap_or_default())?;
     if global.data_dir.is_none() {
