@@ -76,6 +76,34 @@ fn no_acknowledged_write_is_lost_and_none_is_halved() {
     assert_eq!(unique.len(), numbers.len(), "no auto number twice");
 }
 
+#[test]
+fn an_import_that_is_killed_leaves_all_of_the_base_or_nothing() {
+    let films = crate::support::root().join("examples/bases/films.json").display().to_string();
+    for enough in [1, 200_000, 600_000, 900_000] {
+        let data = Data::new();
+        let mut import = data.command(&["base", "import", &films]);
+        let mut import =
+            import.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // Killed once this much has gone towards the disk, wherever the import is then.
+        let journal = data.path().join("tablewright.db-wal");
+        while import.try_wait().unwrap().is_none() {
+            if std::fs::metadata(&journal).is_ok_and(|found| found.len() >= enough) {
+                import.kill().unwrap();
+                break;
+            }
+            std::thread::yield_now();
+        }
+        import.wait().unwrap();
+        let listed: Value = serde_json::from_str(&data.ok(&["base", "list", "--json"])).unwrap();
+        match listed.as_array().unwrap().as_slice() {
+            [] => data.import(films.as_ref()),
+            whole => assert_eq!(whole[0]["records"], 6576),
+        }
+        let listed: Value = serde_json::from_str(&data.ok(&["base", "list", "--json"])).unwrap();
+        assert_eq!(listed[0]["records"], 6576, "killed at {enough} bytes");
+    }
+}
+
 fn all(client: &mut crate::support::Client, table: &str) -> Vec<Value> {
     let mut records = Vec::new();
     let mut cursor = Value::Null;
