@@ -76,7 +76,7 @@ pub fn router(
         .with_allowed_hosts(hosts)
         .with_allowed_origins(options.allowed_origins.iter().cloned())
         .enforce_origin_validation()
-        // Both eras: sessions for the older one, single JSON replies for the newer.
+        // Both eras: sessions for the older one, none for the newer.
         .with_legacy_session_mode(true)
         .with_json_response(true)
         .with_max_request_body_bytes(MAX_LINE)
@@ -91,6 +91,7 @@ pub fn router(
     let guard = Arc::new(Guard { options, entry, flags, sessions });
     Router::new()
         .route_service("/mcp", mcp)
+        .route_layer(from_fn(crate::plain::unwrap_single))
         .route_layer(from_fn(require_json))
         .route_layer(from_fn_with_state(guard.clone(), limit_sessions))
         .route_layer(from_fn_with_state(guard.clone(), require_caller))
