@@ -216,12 +216,12 @@ fn a_flood_of_lines_that_are_no_messages_stalls_nobody() {
     let mut input = client.take_input();
     // The client reads only after it has written for a while: both ways must go on by themselves.
     let flooding = std::thread::spawn(move || {
-        for _ in 0..20_000 {
+        for _ in 0..200_000 {
             std::io::Write::write_all(&mut input, b"x\n").unwrap();
         }
         input
     });
-    for _ in 0..20_000 {
+    for _ in 0..200_000 {
         assert_eq!(client.receive().unwrap()["error"]["code"], -32700);
     }
     client.give_input(flooding.join().unwrap());
