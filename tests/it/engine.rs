@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -141,12 +142,17 @@ fn a_base_that_is_dropped_from_memory_and_read_again_loses_nothing() {
             let loaded = base_file::read(&file, 0).unwrap();
             engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
         }
+        // Large enough that reading one takes a while.
+        let many = (0..2_000).map(|n| cells(json!({"Name": format!("old {n}")}))).collect();
+        write(&engine, GOODS, Action::Create(many), false, false).await;
         // Readers of both bases push each other out of memory while the writer works.
-        let readers: Vec<_> = [BASE, "appOther000000000"]
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = [BASE, "appOther000000000", BASE, "appOther000000000"]
             .map(|id| {
-                let (engine, id): (Engine, BaseId) = (engine.clone(), id.parse().unwrap());
+                let (engine, done, id): (Engine, _, BaseId) =
+                    (engine.clone(), done.clone(), id.parse().unwrap());
                 tokio::spawn(async move {
-                    for _ in 0..400 {
+                    while !done.load(Ordering::Relaxed) {
                         engine.snapshot(id).await.unwrap();
                         tokio::task::yield_now().await;
                     }
@@ -154,11 +160,12 @@ fn a_base_that_is_dropped_from_memory_and_read_again_loses_nothing() {
             })
             .into();
         let mut made = Vec::new();
-        for n in 0..200 {
+        for n in 0..150 {
             let action = Action::Create(vec![cells(json!({"Name": format!("n{n}")}))]);
             let outcome = write(&engine, GOODS, action, false, false).await;
             made.push((outcome.records[0].clone().unwrap(), format!("n{n}")));
         }
+        done.store(true, Ordering::Relaxed);
         for reader in readers {
             reader.await.unwrap();
         }
