@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
-use tablewright_door::{Call, Caller, Rights};
+use tablewright_door::{Call, Caller, Rights, TableView};
 use tablewright_engine::base_file;
 
 use crate::app::App;
@@ -33,6 +34,28 @@ pub enum Command {
         file: PathBuf,
         /// Replace a file that is there.
         force: bool,
+    },
+    /// A table's fields and views.
+    DescribeTable {
+        /// Name, id or URL.
+        base: String,
+        /// Name, id or URL.
+        table: String,
+    },
+    /// Work a formula out over a table.
+    EvaluateFormula {
+        /// Name, id or URL.
+        base: String,
+        /// Name, id or URL.
+        table: String,
+        /// The formula.
+        formula: String,
+        /// What NOW() means, in milliseconds; the clock when absent.
+        now: Option<i64>,
+        /// How many values to give.
+        limit: usize,
+        /// Measure it instead.
+        stats: bool,
     },
     /// All bases.
     ListBases,
@@ -63,6 +86,8 @@ impl Command {
         match self {
             Self::Import { .. } => "base import",
             Self::Export { .. } => "base export",
+            Self::DescribeTable { .. } => "table describe",
+            Self::EvaluateFormula { .. } => "formula eval",
             Self::ListBases => "base list",
             Self::DeleteBase { .. } => "base delete",
             Self::CreateToken { .. } => "token create",
@@ -91,6 +116,17 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
     match command {
         Command::Import { file } => import(app, call, file, progress).await,
         Command::Export { base, file, force } => export(app, call, &base, file, force).await,
+        Command::DescribeTable { base, table } => {
+            let view = call.table(&base, &table).await?;
+            serde_json::to_value(view.schema()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+        }
+        Command::EvaluateFormula { base, table, formula, now, limit, stats } => {
+            let view = call.table(&base, &table).await?;
+            let now = now.unwrap_or_else(|| call.now());
+            tokio::task::spawn_blocking(move || evaluate(&view, &formula, now, limit, stats))
+                .await
+                .map_err(|e| Fault::new(Code::Internal, e.to_string()))?
+        }
         Command::ListBases => {
             let mut listed = Vec::new();
             for (id, name) in app.engine.bases().iter() {
@@ -120,6 +156,39 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             Ok(json!({"revoked": token}))
         }
     }
+}
+
+/// Runs of which the median counts.
+const RUNS: usize = 5;
+/// Most values of an evaluation that are given.
+const MAX_VALUES: usize = 10_000;
+
+fn evaluate(view: &TableView, formula: &str, now: i64, limit: usize, stats: bool) -> Result<Value, Fault> {
+    let (program, _) = tablewright_formula::compile(formula, &view.scope()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
+        Fault::new(Code::InvalidArguments, lines.join("\n"))
+    })?;
+    if stats {
+        let mut seconds = Vec::with_capacity(RUNS);
+        let mut rows = 0;
+        for _ in 0..=RUNS {
+            let started = Instant::now();
+            rows = view.rehearse(&program, now);
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        // The first run warms up.
+        seconds.remove(0);
+        seconds.sort_by(f64::total_cmp);
+        let median = seconds[seconds.len() / 2];
+        return Ok(json!({"rows": rows, "seconds": median, "rowsPerSecond": (rows as f64 / median).round()}));
+    }
+    let mut values = Vec::new();
+    view.evaluate(&program, None, now, &mut |slot, value| {
+        if values.len() < limit.min(MAX_VALUES) {
+            values.push(json!({"id": view.row(slot).id, "value": value.json()}));
+        }
+    });
+    Ok(json!({"rows": view.len(), "result": program.result().as_str(), "values": values}))
 }
 
 async fn import(app: &App, call: &mut Call, file: PathBuf, progress: Progress) -> Result<Value, Fault> {

@@ -4,6 +4,8 @@ mod args;
 mod base;
 mod demo;
 mod doctor;
+mod formula;
+mod formula_table;
 mod generate;
 mod serve;
 mod token;
@@ -52,6 +54,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&global, options).await,
         Command::Base(command) => base::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
+        Command::Formula(command) => formula::run(&global, command).await,
         Command::Doctor => doctor::run(&global).await,
         Command::Generate { check } => generate::run(check),
         Command::Owner => {

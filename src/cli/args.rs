@@ -67,6 +67,9 @@ pub enum Command {
     /// Make, list and revoke access tokens for HTTP.
     #[command(subcommand)]
     Token(Token),
+    /// Check, evaluate, explain and lay out formulas.
+    #[command(subcommand)]
+    Formula(super::formula::Formula),
     /// Show the settings in force and check that everything is in order.
     Doctor,
     /// Write the files that are made from the code: schemas and the table of tools.

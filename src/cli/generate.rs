@@ -15,6 +15,8 @@ use crate::exit::{Exit, Failed};
 use crate::output::say;
 
 const TOOLS: (&str, &str) = ("<!-- tools -->", "<!-- /tools -->");
+const CHOICES: (&str, &str) = ("<!-- choices -->", "<!-- /choices -->");
+const GUIDE: &str = "examples/guide/formulas.md";
 const SETTINGS: (&str, &str) = ("<!-- settings -->", "<!-- /settings -->");
 
 /// Writes the files, or with `check` fails when one differs. Runs in the project's folder.
@@ -87,6 +89,9 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     }
     files.insert("schemas/files/config.json".into(), pretty(&Value::Object(schema_of::<Config>())));
     files.insert("schemas/files/base.json".into(), pretty(&Value::Object(schema_of::<BaseFile>())));
+    files.insert("prompts/shared/formula_reference.md".into(), tablewright_formula::reference());
+    let guide = std::fs::read_to_string(root.join(GUIDE))?;
+    files.insert(GUIDE.into(), between(&guide, CHOICES, &tablewright_formula::choices())?);
     let readme = std::fs::read_to_string(root.join("README.md"))?;
     let readme = between(&readme, TOOLS, &tool_table(&registry))?;
     let readme = between(&readme, SETTINGS, &setting_table())?;
@@ -97,7 +102,7 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
 fn between(text: &str, (open, close): (&str, &str), inside: &str) -> anyhow::Result<String> {
     let parts = text.split_once(open).and_then(|(before, rest)| Some((before, rest.split_once(close)?.1)));
     let Some((before, after)) = parts else {
-        anyhow::bail!("README.md has no {open} … {close}");
+        anyhow::bail!("a page has no {open} … {close}");
     };
     Ok(format!("{before}{open}\n{inside}{close}{after}"))
 }

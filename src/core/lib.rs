@@ -3,6 +3,7 @@
 //! Pure: no files, no network, no environment, no clock of its own.
 #![deny(clippy::disallowed_methods)]
 
+pub mod civil;
 pub mod clock;
 pub mod fault;
 pub mod model;

@@ -56,6 +56,11 @@ impl Call {
         &self.caller
     }
 
+    /// This moment, in milliseconds since the epoch.
+    pub fn now(&self) -> i64 {
+        self.engine.clock().now_ms()
+    }
+
     /// Notes the base a command is about, for the audit line.
     pub fn about(&mut self, base: BaseId) {
         self.base = Some(base);

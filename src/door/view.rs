@@ -6,7 +6,9 @@ use tablewright_core::Fault;
 use tablewright_core::model::{Base, Cell, Field, RecordId, Table, TableId};
 use tablewright_engine::Snapshot;
 use tablewright_engine::base::search::Hit;
-use tablewright_engine::base::{Page, Query, Row, TableData, query, search};
+use tablewright_engine::base::{Filter, Page, Query, Row, TableData, query, search};
+use tablewright_engine::compute;
+use tablewright_formula::{Owned, Program, Scope, Span, Value};
 
 /// A base at one moment, as one caller sees it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,9 +79,41 @@ impl TableView {
         self.data.version
     }
 
+    /// What a formula over this table may name.
+    pub fn scope(&self) -> Scope {
+        Scope::of_table(self.schema())
+    }
+
+    /// Works a formula out for the rows in `slots`, or for all, and hands out each row's slot
+    /// and value. `now` is what NOW() means.
+    pub fn evaluate(
+        &self,
+        program: &Program,
+        slots: Option<&[usize]>,
+        now: i64,
+        each: &mut dyn FnMut(usize, Value<'_>),
+    ) {
+        compute::evaluate(&self.base.snapshot, self.at, program, slots, now, each);
+    }
+
+    /// Works a formula out for all rows as a new column, and drops it: how many rows it has.
+    pub fn rehearse(&self, program: &Program, now: i64) -> usize {
+        compute::rehearse(&self.base.snapshot, self.at, program, now)
+    }
+
+    /// Every part of a formula with its value for one row, at most `limit` of them.
+    pub fn trace(&self, program: &Program, slot: usize, now: i64, limit: usize) -> Vec<(Span, Owned)> {
+        compute::trace(&self.base.snapshot, self.at, program, slot, now, limit)
+    }
+
     /// The rows a query asks for.
     pub fn page(&self, query: &Query) -> Page {
         query::run(&self.base.snapshot, self.schema(), &self.data, query)
+    }
+
+    /// The slots a filter keeps, in the table's own order.
+    pub fn matching(&self, filter: &Filter) -> Vec<usize> {
+        filter.slots(&self.base.snapshot, self.schema(), &self.data)
     }
 
     /// Rows that hold all of the words of a search, best first.

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod chunks;
 pub mod column;
+pub mod filter;
 pub mod query;
 pub mod search;
 pub mod snapshot;
@@ -10,6 +11,7 @@ pub mod table;
 
 pub use changes::{Change, RowChange, TableChanges};
 pub use column::Column;
+pub use filter::Filter;
 pub use query::{Page, Query};
 pub use snapshot::Snapshot;
 pub use table::{Row, TableData};

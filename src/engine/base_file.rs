@@ -17,6 +17,7 @@ use tablewright_core::model::{Base, BaseId, Cell, RecordId, Table};
 use tablewright_core::{Code, Fault, strict};
 
 use crate::base::{Snapshot, TableData};
+use crate::compute::{recompute_all, settle};
 use crate::local::complete_inverses;
 
 /// A base read from a file, not yet taken in.
@@ -62,11 +63,12 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|e| bad(format_args!("it is not UTF-8 ({e})")))?;
     strict::check(bytes).map_err(bad)?;
     let head: BaseFile = serde_json::from_str(text).map_err(bad)?;
-    let schema = Base { id: head.base.id, name: head.base.name, tables: head.tables };
+    let mut schema = Base { id: head.base.id, name: head.base.name, tables: head.tables };
     if schema.name.trim().is_empty() {
         return Err(bad("base.name is empty"));
     }
     schema.validate()?;
+    settle(&mut schema)?;
     let schema = Arc::new(schema);
     let mut snapshot = Snapshot::empty(schema.clone());
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -76,6 +78,7 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
         .map_err(bad)?;
     number_rows(&mut snapshot);
     complete_inverses(&mut snapshot);
+    recompute_all(&mut snapshot, now);
     let comments = head
         .comments
         .into_iter()

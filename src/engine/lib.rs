@@ -3,6 +3,7 @@
 pub mod base;
 pub mod base_file;
 pub mod clock;
+pub mod compute;
 pub mod local;
 pub mod store;
 mod writer;
@@ -75,7 +76,7 @@ impl Shared {
         self.listed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn in_memory(&self, base: BaseId) -> Option<Arc<Snapshot>> {
+    pub(crate) fn in_memory(&self, base: BaseId) -> Option<Arc<Snapshot>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let found = held.get(&base)?;
         found.used.store(self.ticks.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
@@ -93,8 +94,9 @@ impl Shared {
         // A table read again starts at another version, so that cursors notice.
         let version = self.clock.now_ms().unsigned_abs();
         let loaded = self.store.load(base, version).await.map_err(Fault::from)?;
-        let snapshot =
+        let mut snapshot =
             loaded.ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))?;
+        compute::recompute_all(&mut snapshot, self.clock.now_ms());
         Ok(self.publish(base, snapshot))
     }
 
@@ -162,6 +164,7 @@ impl Engine {
         tokio::spawn(prune_by_the_hour(Arc::downgrade(&shared)));
         let (jobs, receiver) = mpsc::channel(writer::QUEUE);
         tokio::spawn(writer::run(shared.clone(), receiver));
+        tokio::spawn(refresh_by_the_minute(Arc::downgrade(&shared), jobs.downgrade()));
         Ok(Self { shared, jobs })
     }
 
@@ -229,6 +232,12 @@ impl Engine {
         answer.await.map_err(|_| stopping())?
     }
 
+    /// Works out again the fields that use NOW() or TODAY(), in the bases that are in memory and
+    /// were last worked out a quarter of an hour ago, or yesterday.
+    pub async fn refresh(&self) {
+        refresh_due(&self.shared, &self.jobs).await;
+    }
+
     /// The number of the newest commit, and a wake-up whenever it grows.
     pub fn last_change(&self) -> watch::Receiver<i64> {
         self.shared.last_change.subscribe()
@@ -245,6 +254,39 @@ impl Engine {
 
     async fn send(&self, job: Job) -> Result<(), Fault> {
         self.jobs.send(job).await.map_err(|_| stopping())
+    }
+}
+
+/// How old values that change with the time of day may be, in milliseconds; as in Airtable.
+const REFRESH_AFTER: i64 = 15 * 60 * 1000;
+const DAY: i64 = 86_400_000;
+
+async fn refresh_due(shared: &Shared, jobs: &mpsc::Sender<Job>) {
+    let now = shared.clock.now_ms();
+    let due: Vec<BaseId> = {
+        let held = shared.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter()
+            .filter(|(_, held)| held.snapshot.plan.is_volatile())
+            .filter(|(_, held)| {
+                let before = held.snapshot.computed_at;
+                now - before >= REFRESH_AFTER || now.div_euclid(DAY) != before.div_euclid(DAY)
+            })
+            .map(|(id, _)| *id)
+            .collect()
+    };
+    for base in due {
+        let (reply, done) = oneshot::channel();
+        if jobs.send(Job::Refresh { base, reply }).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+async fn refresh_by_the_minute(shared: Weak<Shared>, jobs: mpsc::WeakSender<Job>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let (Some(shared), Some(jobs)) = (shared.upgrade(), jobs.upgrade()) else { return };
+        refresh_due(&shared, &jobs).await;
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::Shared;
 use crate::base::Snapshot;
 use crate::base::changes::ChangeKind;
+use crate::compute;
 use crate::local::{Applied, Draft, Outcome, Write};
 use crate::store::write::{AuditEntry, Batch, LoggedChange, RowState, stored_cells};
 
@@ -48,6 +49,8 @@ pub(crate) enum Job {
     },
     /// A base to delete.
     Delete { base: BaseId, by: String, reply: Reply<i64> },
+    /// Works out again what changes with the time of day.
+    Refresh { base: BaseId, reply: oneshot::Sender<()> },
     /// Answers when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
@@ -121,6 +124,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                 Job::Delete { base, by, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
                     let _ = reply.send(delete(&shared, base, by).await);
+                }
+                Job::Refresh { base, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    refresh(&shared, base).await;
+                    let _ = reply.send(());
                 }
                 Job::Flush(reply) => {
                     std::mem::take(&mut group).commit(&shared).await;
@@ -246,10 +254,8 @@ fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
     }
     let schema = draft.snapshot.schema.clone();
     for (id, positions) in &draft.touched {
-        let (Some(table), Some(data)) = (schema.table_by_id(*id), draft.snapshot.tables.get_mut(id)) else {
-            continue;
-        };
-        let data = Arc::make_mut(data);
+        let Some(at) = schema.tables.iter().position(|t| t.id == *id) else { continue };
+        let Some(data) = draft.snapshot.tables.get(id) else { continue };
         for position in positions {
             let slot = data.slot_after(position - 1);
             let row = data.slots_from(slot).next().map(|slot| (slot, *data.row(slot)));
@@ -258,15 +264,21 @@ fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
                     new: draft.first_new.get(id).is_some_and(|first| position >= first),
                     id: row.id.to_string(),
                     created: row.created,
-                    cells: stored_cells(table, data, slot),
+                    cells: Value::Object(stored_cells(&draft.snapshot, at, slot)).to_string(),
                 },
                 None => RowState::Gone,
             };
             batch.rows.push((base, *id, *position, state));
         }
         batch.counters.push((base, *id, data.next_position, data.next_auto));
+        let Some(data) = draft.snapshot.table_mut(*id) else { continue };
         data.version += 1;
-        data.compact(table);
+        data.compact(&schema.tables[at]);
+    }
+    for id in draft.recomputed.iter().filter(|id| !draft.touched.contains_key(id)) {
+        if let Some(data) = draft.snapshot.table_mut(*id) {
+            data.version += 1;
+        }
     }
     draft.snapshot.version += 1;
 }
@@ -293,6 +305,19 @@ async fn import(
     shared.publish(base, snapshot);
     shared.last_change.send_replace(seq);
     Ok(seq)
+}
+
+/// Works out the fields that change with the time of day, when the base is in memory.
+async fn refresh(shared: &Shared, base: BaseId) {
+    let _no_load = shared.loading.lock().await;
+    let Some(held) = shared.in_memory(base) else { return };
+    let mut snapshot = (*held).clone();
+    for id in compute::refresh(&mut snapshot, shared.clock.now_ms()) {
+        if let Some(data) = snapshot.table_mut(id) {
+            data.version += 1;
+        }
+    }
+    shared.publish(base, snapshot);
 }
 
 async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault> {

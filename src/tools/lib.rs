@@ -1,6 +1,8 @@
 //! The tools: each one verb, from typed arguments to a typed answer.
 
 mod cursor;
+mod filter;
+pub mod formulas;
 pub mod records;
 mod rows;
 pub mod schema;
@@ -14,6 +16,7 @@ pub fn registry() -> Result<Registry, Error> {
     let catalogue = Catalogue::parse(&[
         ("schema.toml", include_str!("../../tools/schema.toml")),
         ("records.toml", include_str!("../../tools/records.toml")),
+        ("formulas.toml", include_str!("../../tools/formulas.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -24,5 +27,9 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<write::CreateRecords>()
         .with::<write::UpdateRecords>()
         .with::<write::DeleteRecords>()
+        .with::<formulas::CheckFormula>()
+        .with::<formulas::EvaluateFormula>()
+        .with::<formulas::ExplainFormula>()
+        .with::<formulas::AssessFormulaImpact>()
         .build(catalogue)
 }

@@ -13,6 +13,7 @@ use tablewright_toolkit::answer::MAX_ROWS;
 use tablewright_toolkit::registry::{CallContext, Tool};
 
 use crate::cursor;
+use crate::filter::{FilterArg, filter};
 use crate::rows::{About, Format, Rows, places, record_json};
 
 /// The direction of a sort.
@@ -47,8 +48,10 @@ pub struct ListArgs {
     base: String,
     /// Name, id or URL.
     table: String,
-    /// A view, for its fields and order.
+    /// A view, for its fields, filter and order.
     view: Option<String>,
+    /// A formula such as {Status} = "Open", or {"and": [{"field", "op", "value"}]}; ops = != < <= > >= contains in empty.
+    filter: Option<FilterArg>,
     /// Fields to show; all if left out.
     fields: Option<Vec<String>>,
     sort: Option<Vec<SortBy>>,
@@ -114,9 +117,11 @@ impl Tool for ListRecords {
         }
         let otherwise = shown.into_iter().filter_map(|id| table.field_index(id)).collect();
         let fields = places(&view, args.fields.as_deref(), otherwise)?;
-        let query_text = json!([table.id, args.view, sorts]).to_string();
+        let filter = filter(&view, args.filter.as_ref(), named, context.call.now())?;
+        let wanted = args.filter.as_ref().map(|f| f.formula(&view)).transpose()?.flatten();
+        let query_text = json!([table.id, args.view, sorts, wanted]).to_string();
         let after = args.cursor.as_deref().map(|text| cursor::decode(text, &query_text)).transpose()?;
-        let query = Query { sorts, limit: checked_limit(context, args.limit)?, after };
+        let query = Query { filter, sorts, limit: checked_limit(context, args.limit)?, after };
         let page = view.page(&query);
         let mut rows = Rows::new(context, args.format.unwrap_or_default());
         rows.header(fields.iter().map(|at| &table.fields[*at].name));
@@ -136,13 +141,10 @@ impl Tool for ListRecords {
         let moved = page.moved.then_some(
             "The table changed since the page before: rows that moved may be missing or come twice.",
         );
-        let unfiltered = named
-            .filter(|view| view.filter_formula.is_some())
-            .map(|_| "This view has a filter that is not applied: these are all records of the table.");
         let full = (returned < page.slots.len()).then_some(
             "The answer reached its limit of characters: ask for fewer fields, or go on with the cursor.",
         );
-        let notes: Vec<&str> = moved.into_iter().chain(unfiltered).chain(full).collect();
+        let notes: Vec<&str> = moved.into_iter().chain(full).collect();
         about.note = (!notes.is_empty()).then(|| notes.join(" "));
         Ok(rows.finish(context, about))
     }
@@ -309,6 +311,8 @@ pub struct SearchArgs {
     query: String,
     /// All tables if left out.
     table: Option<String>,
+    /// As in list_records; with a table.
+    filter: Option<FilterArg>,
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     cursor: Option<String>,
@@ -330,11 +334,33 @@ impl Tool for SearchRecords {
             Some(table) => vec![context.call.table(&args.base, table).await?],
             None => context.call.base(&args.base).await?.tables().collect(),
         };
-        let query_text = json!([args.base, args.table, terms]).to_string();
+        let kept = match (&args.filter, tables.as_slice()) {
+            (None, _) => None,
+            (Some(asked), [view]) if args.table.is_some() => {
+                let filter = filter(view, Some(asked), None, context.call.now())?;
+                filter.map(|filter| view.matching(&filter)).map(std::collections::HashSet::<usize>::from_iter)
+            }
+            _ => {
+                return Err(Fault::new(
+                    Code::InvalidArguments,
+                    "filter needs table: it names fields of one table.",
+                ));
+            }
+        };
+        let wanted = match (&args.filter, tables.first()) {
+            (Some(asked), Some(view)) => asked.formula(view)?,
+            _ => None,
+        };
+        let query_text = json!([args.base, args.table, terms, wanted]).to_string();
         let after = args.cursor.as_deref().map(|text| cursor::decode(text, &query_text)).transpose()?;
         let mut hits: Vec<(usize, search::Hit)> = Vec::new();
         for (n, view) in tables.iter().enumerate() {
-            hits.extend(view.search(&terms).into_iter().map(|hit| (n, hit)));
+            let found = view.search(&terms).into_iter();
+            hits.extend(
+                found
+                    .filter(|hit| kept.as_ref().is_none_or(|kept| kept.contains(&hit.slot)))
+                    .map(|hit| (n, hit)),
+            );
         }
         hits.sort_by_key(|(_, hit)| std::cmp::Reverse(hit.score));
         let start = after.map_or(0, |a| a.offset);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::{Field, FieldType};
 use tablewright_door::TableView;
+use tablewright_engine::compute::with_names;
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
@@ -175,7 +176,7 @@ fn field(view: &TableView, field: &Field, full: bool) -> Map<String, Value> {
         shown.insert("linksTo".into(), Value::from(other.name.as_str()));
     }
     if let FieldType::Formula { formula, .. } = &field.kind {
-        shown.insert("formula".into(), Value::from(formula.as_str()));
+        shown.insert("formula".into(), Value::from(with_names(view.schema(), formula)));
     }
     if field.kind.is_computed() {
         shown.insert("computed".into(), Value::from(true));

@@ -9,6 +9,7 @@ mod clients;
 mod crash;
 mod disk_full;
 mod engine;
+mod formula;
 mod fuzz;
 mod generated;
 mod http;

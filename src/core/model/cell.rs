@@ -1,16 +1,23 @@
 //! Cell values: how they are held, read from Airtable's JSON and written back to it.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ecow::EcoString;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::Offset;
+use jiff::civil::DateTime;
 use serde_json::{Number, Value};
+
+use crate::civil;
 
 use super::field::{Choice, Field, FieldType};
 use super::id::RecordId;
+
+/// Marks a blank number in a column; a NaN no arithmetic produces.
+pub const BLANK_NUMBER: u64 = 0x7ff8_0000_0000_b1a4;
+/// Marks a blank instant in a column.
+pub const BLANK_INSTANT: i64 = i64::MIN;
+/// Marks a blank choice in a column.
+pub const BLANK_CHOICE: u32 = u32::MAX;
 
 /// One cell. `""`, `[]`, `false` and `null` are all [`Cell::Blank`], as in Airtable.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -114,30 +121,64 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant.as_millisecond());
     }
-    let date: Date = (text.len() == 10).then(|| text.parse().ok())??;
-    Some(Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_millisecond())
+    // The last day of the year 9999, a common "never", is beyond what jiff takes as an instant.
+    let time: DateTime = match text.strip_suffix('Z') {
+        Some(local) => local.parse().ok()?,
+        None if text.len() == 10 => text.parse().ok()?,
+        None => return None,
+    };
+    civil::instant(
+        time.year().into(),
+        time.month().into(),
+        time.day().into(),
+        time.hour().into(),
+        time.minute().into(),
+        time.second().into(),
+        time.millisecond().into(),
+    )
 }
 
-/// Appends `YYYY-MM-DD` for the UTC day of `ms`.
+fn push_digits(out: &mut String, number: u32, digits: usize) {
+    let mut bytes = [b'0'; 10];
+    let mut rest = number;
+    for byte in bytes.iter_mut().rev() {
+        *byte = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let kept = bytes.len() - digits.min(bytes.len());
+    out.extend(bytes.iter().skip(kept).map(|byte| char::from(*byte)));
+}
+
+/// Appends `YYYY-MM-DD` for the UTC day of `ms`; years before 0 or after 9999 get six digits
+/// and a sign.
 pub fn push_date(out: &mut String, ms: i64) {
-    let Ok(instant) = Timestamp::from_millisecond(ms) else { return };
-    let date = Offset::UTC.to_datetime(instant).date();
-    let _ = write!(out, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day());
+    let date = civil::civil(ms);
+    if (0..=9999).contains(&date.year) {
+        push_digits(out, date.year.unsigned_abs(), 4);
+    } else {
+        out.push(if date.year < 0 { '-' } else { '+' });
+        push_digits(out, date.year.unsigned_abs(), 6);
+    }
+    out.push('-');
+    push_digits(out, date.month.into(), 2);
+    out.push('-');
+    push_digits(out, date.day.into(), 2);
 }
 
 /// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 pub fn push_instant(out: &mut String, ms: i64) {
-    let Ok(instant) = Timestamp::from_millisecond(ms) else { return };
-    let time = Offset::UTC.to_datetime(instant);
+    let time = civil::civil(ms);
     push_date(out, ms);
-    let _ = write!(
-        out,
-        "T{:02}:{:02}:{:02}.{:03}Z",
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.subsec_nanosecond() / 1_000_000
-    );
+    for (before, number, digits) in [
+        ('T', u32::from(time.hour), 2),
+        (':', u32::from(time.minute), 2),
+        (':', u32::from(time.second), 2),
+        ('.', u32::from(time.millisecond), 3),
+    ] {
+        out.push(before);
+        push_digits(out, number, digits);
+    }
+    out.push('Z');
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ` for an instant in milliseconds.

@@ -46,6 +46,11 @@ impl<T: Clone> Chunks<T> {
         &self.chunks[at / CHUNK][at % CHUNK]
     }
 
+    /// The items of the piece that starts at `first`, a multiple of [`CHUNK`].
+    pub fn piece(&self, first: usize) -> Option<&[T]> {
+        self.chunks.get(first / CHUNK).map(|chunk| chunk.as_slice()).filter(|_| first.is_multiple_of(CHUNK))
+    }
+
     /// Replaces the item at `at`.
     pub fn set(&mut self, at: usize, item: T) {
         Arc::make_mut(&mut self.chunks[at / CHUNK])[at % CHUNK] = item;
@@ -60,6 +65,18 @@ impl<T: Clone> Chunks<T> {
             Arc::make_mut(last).push(item);
         }
         self.len += 1;
+    }
+
+    /// Appends many items; a whole piece at a piece's edge is taken as it is.
+    pub fn append(&mut self, items: Vec<T>) {
+        if self.len.is_multiple_of(CHUNK) && items.len() <= CHUNK {
+            self.len += items.len();
+            if !items.is_empty() {
+                self.chunks.push(Arc::new(items));
+            }
+        } else {
+            items.into_iter().for_each(|item| self.push(item));
+        }
     }
 
     /// All items in order.

@@ -4,17 +4,10 @@ use std::sync::Arc;
 
 use ecow::EcoString;
 use serde_json::Value;
-use tablewright_core::model::cell::Layout;
+use tablewright_core::model::cell::{BLANK_CHOICE, BLANK_INSTANT, BLANK_NUMBER, Layout};
 use tablewright_core::model::{Cell, FieldType, RecordId};
 
 use super::chunks::Chunks;
-
-/// Marks a blank number; a NaN no arithmetic produces.
-const BLANK_NUMBER: u64 = 0x7ff8_0000_0000_b1a4;
-/// Marks a blank instant.
-const BLANK_INSTANT: i64 = i64::MIN;
-/// Marks a blank choice.
-const BLANK_CHOICE: u32 = u32::MAX;
 
 /// The cells of a typed column.
 #[derive(Clone, Debug)]
@@ -85,6 +78,11 @@ impl Column {
         self.len() == 0
     }
 
+    /// True when some cell does not fit the layout.
+    pub fn has_odd(&self) -> bool {
+        self.odd.is_some()
+    }
+
     /// The odd value at `row`, if it has one.
     pub fn odd(&self, row: usize) -> Option<&Arc<Value>> {
         self.odd.as_ref().and_then(|odd| odd.get(row).as_ref())
@@ -152,6 +150,39 @@ impl Column {
         if !cell.is_blank() {
             self.set(self.len() - 1, cell);
         }
+    }
+
+    /// Appends numbers, the blank mark among them, to a column of numbers. False for another column.
+    pub fn append_numbers(&mut self, numbers: Vec<f64>) -> bool {
+        let len = numbers.len();
+        let Data::Number(held) = &mut self.data else { return false };
+        held.append(numbers);
+        self.append_even(len)
+    }
+
+    /// Appends texts to a column of texts. False for another column.
+    pub fn append_texts(&mut self, texts: Vec<EcoString>) -> bool {
+        let len = texts.len();
+        let Data::Text(held) = &mut self.data else { return false };
+        held.append(texts);
+        self.append_even(len)
+    }
+
+    /// Appends instants, the blank mark among them, to a column of instants. False for another
+    /// column.
+    pub fn append_instants(&mut self, instants: Vec<i64>) -> bool {
+        let len = instants.len();
+        let Data::Instant(held) = &mut self.data else { return false };
+        held.append(instants);
+        self.append_even(len)
+    }
+
+    /// Keeps the odd cells as long as the typed ones.
+    fn append_even(&mut self, len: usize) -> bool {
+        if let Some(odd) = &mut self.odd {
+            odd.append(vec![None; len]);
+        }
+        true
     }
 
     /// Writes the typed cell; gives back the value when it does not fit the layout.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use tablewright_core::model::{FieldId, Sort, Table};
 
 use super::column::{Column, Data};
+use super::filter::Filter;
 use super::snapshot::Snapshot;
 use super::table::TableData;
 
 /// Which rows, in which order.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
+    /// The rows that are kept; all without one.
+    pub filter: Option<Arc<Filter>>,
     /// The order; the table's own when empty.
     pub sorts: Vec<Sort>,
     /// Rows per page.
@@ -105,16 +108,26 @@ pub fn run(snapshot: &Snapshot, table: &Table, data: &Arc<TableData>, query: &Qu
     let keys: Vec<(usize, bool)> =
         query.sorts.iter().filter_map(|s| table.field_index(s.field).map(|at| (at, s.descending))).collect();
     let moved = query.after.is_some_and(|after| after.version != data.version);
+    let kept = query
+        .filter
+        .as_ref()
+        .filter(|filter| !filter.is_empty())
+        .map(|filter| filter.slots(snapshot, table, data));
     if keys.is_empty() {
-        in_own_order(data, query)
+        in_own_order(data, query, kept)
     } else {
-        sorted(snapshot, table, data, query, &keys, moved)
+        sorted(snapshot, table, data, query, &keys, kept, moved)
     }
 }
 
-fn in_own_order(data: &TableData, query: &Query) -> Page {
+fn in_own_order(data: &TableData, query: &Query, kept: Option<Vec<usize>>) -> Page {
     let start = query.after.map_or(0, |after| data.slot_after(after.position));
-    let mut slots: Vec<usize> = data.slots_from(start).take(query.limit.saturating_add(1)).collect();
+    let total = kept.as_ref().map_or(data.len(), Vec::len);
+    let wanted = query.limit.saturating_add(1);
+    let mut slots: Vec<usize> = match kept {
+        Some(kept) => kept.into_iter().skip_while(|slot| *slot < start).take(wanted).collect(),
+        None => data.slots_from(start).take(wanted).collect(),
+    };
     let more = slots.len() > query.limit;
     slots.truncate(query.limit);
     let offset = query.after.map_or(0, |after| after.offset) + slots.len();
@@ -124,7 +137,7 @@ fn in_own_order(data: &TableData, query: &Query) -> Page {
         version: data.version,
     });
     // In its own order a page goes on exactly where it ended, whatever changed.
-    Page { slots, total: data.len(), next, moved: false }
+    Page { slots, total, next, moved: false }
 }
 
 fn sorted(
@@ -133,11 +146,13 @@ fn sorted(
     data: &TableData,
     query: &Query,
     keys: &[(usize, bool)],
+    kept: Option<Vec<usize>>,
     moved: bool,
 ) -> Page {
     type Keyed = (Vec<Option<Key>>, usize);
-    let mut rows: Vec<Keyed> = data
-        .slots()
+    let mut rows: Vec<Keyed> = kept
+        .unwrap_or_else(|| data.slots().collect())
+        .into_iter()
         .map(|slot| {
             let keys = keys
                 .iter()

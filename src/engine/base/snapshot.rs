@@ -7,6 +7,7 @@ use tablewright_core::model::{Base, Cell, Field, RecordId, Table, TableId};
 use tablewright_core::{Code, Fault};
 
 use super::table::TableData;
+use crate::compute::Plan;
 
 /// A base at one moment: its schema and the rows of every table. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,13 +18,18 @@ pub struct Snapshot {
     pub tables: FxHashMap<TableId, Arc<TableData>>,
     /// Counts the commits.
     pub version: u64,
+    /// How the computed fields are worked out.
+    pub plan: Arc<Plan>,
+    /// When fields that change with the time of day were last worked out.
+    pub computed_at: i64,
 }
 
 impl Snapshot {
-    /// A base with these tables and no rows.
+    /// A base with these tables, settled, and no rows.
     pub fn empty(schema: Arc<Base>) -> Self {
         let tables = schema.tables.iter().map(|t| (t.id, Arc::new(TableData::empty(t)))).collect();
-        Self { schema, tables, version: 0 }
+        let plan = Arc::new(Plan::of(&schema));
+        Self { schema, tables, version: 0, plan, computed_at: 0 }
     }
 
     /// The schema and rows of a table of this base.

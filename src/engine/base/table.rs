@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use tablewright_core::model::cell::BLANK_INSTANT;
 use tablewright_core::model::{Cell, RecordId, Table};
 
 use super::chunks::Chunks;
@@ -33,6 +34,9 @@ pub struct TableData {
     columns: Vec<Column>,
     index: Vec<Arc<Shard>>,
     live: usize,
+    /// When the fields of each watch were last edited, by slot; shorter than the table where
+    /// nothing was.
+    edits: Vec<Chunks<i64>>,
     /// The position the next row gets.
     pub next_position: i64,
     /// The auto number the next row gets.
@@ -54,6 +58,7 @@ impl TableData {
             columns: table.fields.iter().map(|f| Column::blank(&f.kind, 0)).collect(),
             index: vec![Arc::default(); SHARDS],
             live: 0,
+            edits: Vec::new(),
             next_position: 1,
             next_auto: 1,
             version: 0,
@@ -142,6 +147,41 @@ impl TableData {
         self.columns[field].set(slot, cell);
     }
 
+    /// Puts a whole column in the place of one.
+    pub fn replace_column(&mut self, field: usize, column: Column) {
+        if column.len() == self.rows.len() {
+            self.columns[field] = column;
+        }
+    }
+
+    /// When the fields of a watch were last edited in a row, in milliseconds since the epoch.
+    pub fn edited(&self, watch: usize, slot: usize) -> Option<i64> {
+        let times = self.edits.get(watch).filter(|times| slot < times.len())?;
+        Some(*times.get(slot)).filter(|ms| *ms != BLANK_INSTANT)
+    }
+
+    /// Notes an edit of the fields of a watch.
+    pub fn set_edited(&mut self, watch: usize, slot: usize, ms: i64) {
+        while self.edits.len() <= watch {
+            self.edits.push(Chunks::default());
+        }
+        let times = &mut self.edits[watch];
+        while times.len() <= slot {
+            times.push(BLANK_INSTANT);
+        }
+        times.set(slot, ms);
+    }
+
+    /// How many slots there are, those of deleted rows included.
+    pub fn capacity(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True for a slot that holds a record.
+    pub fn is_live(&self, slot: usize) -> bool {
+        self.rows.get(slot).live
+    }
+
     /// Takes a row out; its cells are freed.
     pub fn remove(&mut self, slot: usize) {
         let mut row = *self.rows.get(slot);
@@ -172,6 +212,11 @@ impl TableData {
         for slot in self.slots() {
             let row = self.row(slot);
             packed.load(row.id, row.created, row.position, self.columns.iter().map(|c| c.get(slot)));
+            for watch in 0..self.edits.len() {
+                if let Some(ms) = self.edited(watch, slot) {
+                    packed.set_edited(watch, packed.rows.len() - 1, ms);
+                }
+            }
         }
         *self = packed;
     }

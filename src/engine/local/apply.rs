@@ -14,6 +14,8 @@ use super::links::{self, Mirror};
 use super::values::{self, Accepted, Target};
 use super::{Action, Write};
 use crate::base::{RowChange, Snapshot, TableChanges};
+use crate::compute::recompute_changed;
+use crate::store::write::stored_cells;
 
 /// Most choices of a select field, as in Airtable.
 const MAX_CHOICES: usize = 10_000;
@@ -29,6 +31,8 @@ pub struct Draft {
     pub schema_changed: bool,
     /// The first position given to a new row since the draft was made, by table.
     pub first_new: FxHashMap<TableId, i64>,
+    /// Tables whose computed cells changed.
+    pub recomputed: FxHashSet<TableId>,
     /// Places of choices by name or id, for the columns of the write in progress.
     choices: FxHashMap<(TableId, usize), FxHashMap<String, u32>>,
     /// Records by the text of their primary field, for the tables the write links to by name.
@@ -63,6 +67,7 @@ impl Draft {
             touched: FxHashMap::default(),
             schema_changed: false,
             first_new: FxHashMap::default(),
+            recomputed: FxHashSet::default(),
             choices: FxHashMap::default(),
             names: FxHashMap::default(),
         }
@@ -114,6 +119,7 @@ impl Draft {
             })
             .collect();
         let changes = self.changes(before);
+        self.recomputed.extend(recompute_changed(&mut self.snapshot, &changes, now));
         let created_elsewhere = changes
             .iter()
             .filter(|c| c.table != write.table)
@@ -257,6 +263,15 @@ impl Draft {
                 }
                 FieldType::LastModifiedBy if !written.is_empty() => self.set(table, id, at, person(by)),
                 _ => {}
+            }
+        }
+        let plan = self.snapshot.plan.clone();
+        for (watch, watched) in plan.watches(table).iter().enumerate() {
+            if written.iter().any(|at| watched.fields.is_empty() || watched.fields.contains(at))
+                && let Some(data) = self.snapshot.table_mut(table)
+                && let Some(slot) = data.slot(&id)
+            {
+                data.set_edited(watch, slot, now);
             }
         }
         Ok(())
@@ -499,13 +514,9 @@ impl Draft {
     }
 
     fn stored(&self, table: TableId, id: RecordId) -> Option<Map<String, Value>> {
-        let (schema, data) = self.snapshot.table(table).ok()?;
-        let slot = data.slot(&id)?;
-        let stored =
-            schema.fields.iter().enumerate().filter_map(|(at, field)| {
-                Some((field.id.to_string(), data.cell(slot, at).to_stored(field)?))
-            });
-        Some(stored.collect())
+        let slot = self.snapshot.tables.get(&table)?.slot(&id)?;
+        let at = self.snapshot.schema.tables.iter().position(|t| t.id == table)?;
+        Some(stored_cells(&self.snapshot, at, slot))
     }
 
     /// The difference between the rows as remembered and as they are.
@@ -518,7 +529,8 @@ impl Draft {
                 (None, None) => continue,
                 (Some(was), Some(is)) if was == is => continue,
                 (Some(was), Some(is)) => {
-                    let differs = |key: &String| was.get(key) != is.get(key);
+                    // Times of edits stand beside the cells; they are none.
+                    let differs = |key: &String| !key.starts_with('~') && was.get(key) != is.get(key);
                     let keys: Vec<String> =
                         was.keys().chain(is.keys()).filter(|k| differs(k)).cloned().collect();
                     let pick = |from: &Map<String, Value>| -> Map<String, Value> {

@@ -3,6 +3,7 @@
 use futures_util::TryStreamExt;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
 use sqlx::Row as _;
@@ -10,6 +11,7 @@ use tablewright_core::model::{Base, BaseId, Cell, Field, Table, TableId};
 
 use super::{Error, Store};
 use crate::base::{Change, Snapshot, TableData};
+use crate::compute::settle;
 
 fn damaged(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Error {
     let place = place.into();
@@ -46,7 +48,11 @@ impl Store {
             .await?;
         let Some((name, tables)) = found else { return Ok(None) };
         let tables: Vec<Table> = serde_json::from_str(&tables).map_err(damaged(format!("schema of {id}")))?;
-        let schema = Arc::new(Base { id, name, tables });
+        let mut schema = Base { id, name, tables };
+        if let Err(fault) = settle(&mut schema) {
+            return Err(Error::Damaged { place: format!("schema of {id}"), reason: fault.message });
+        }
+        let schema = Arc::new(schema);
         let mut snapshot = Snapshot::empty(schema.clone());
         let keys: Vec<(i64, String, i64, i64)> =
             sqlx::query_as("SELECT key, id, next_position, next_auto FROM tables WHERE base = $1")
@@ -56,7 +62,7 @@ impl Store {
         for (key, table, next_position, next_auto) in keys {
             let table: Option<TableId> = table.parse().ok();
             let Some(table) = table.and_then(|t| schema.table_by_id(t)) else { continue };
-            let mut data = self.load_rows(table, key).await?;
+            let mut data = self.load_rows(&snapshot, table, key).await?;
             data.next_position = data.next_position.max(next_position);
             data.next_auto = next_auto;
             data.version = version;
@@ -65,9 +71,10 @@ impl Store {
         Ok(Some(snapshot))
     }
 
-    async fn load_rows(&self, table: &Table, key: i64) -> Result<TableData, Error> {
+    async fn load_rows(&self, snapshot: &Snapshot, table: &Table, key: i64) -> Result<TableData, Error> {
         let mut data = TableData::empty(table);
-        let fields = Fields::of(table);
+        let fields = Fields::of(snapshot, table);
+        let mut edits: Vec<(usize, i64)> = Vec::new();
         let mut rows = sqlx::query(
             "SELECT position, id, created_at, cells FROM rows WHERE table_key = $1 ORDER BY position",
         )
@@ -82,10 +89,13 @@ impl Store {
             })?;
             let text: &str = row.try_get(3)?;
             let mut reader = serde_json::Deserializer::from_str(text);
-            Cells { fields: &fields, into: &mut cells }
+            Cells { fields: &fields, into: &mut cells, edits: &mut edits }
                 .deserialize(&mut reader)
                 .map_err(damaged(format!("record {id}")))?;
             data.load(id, row.try_get(2)?, row.try_get(0)?, cells.iter_mut().map(std::mem::take));
+            if let Some(slot) = data.slot(&id).filter(|_| !edits.is_empty()) {
+                edits.drain(..).for_each(|(watch, ms)| data.set_edited(watch, slot, ms));
+            }
         }
         Ok(data)
     }
@@ -141,12 +151,21 @@ impl Store {
     }
 }
 
-/// The fields of a table by the text of their ids.
-struct Fields<'a>(rustc_hash::FxHashMap<String, (usize, &'a Field)>);
+/// What a table stores, by key: the fields that are not worked out, and the watches.
+struct Fields<'a> {
+    fields: FxHashMap<String, (usize, &'a Field)>,
+    watches: FxHashMap<&'a str, usize>,
+}
 
 impl<'a> Fields<'a> {
-    fn of(table: &'a Table) -> Self {
-        Self(table.fields.iter().enumerate().map(|(at, f)| (f.id.to_string(), (at, f))).collect())
+    fn of(snapshot: &'a Snapshot, table: &'a Table) -> Self {
+        let place = snapshot.schema.tables.iter().position(|t| t.id == table.id).unwrap_or_default();
+        let stored = table.fields.iter().enumerate().filter(|(at, _)| !snapshot.plan.computes(place, *at));
+        let watches = snapshot.plan.watches(table.id).iter().enumerate();
+        Self {
+            fields: stored.map(|(at, f)| (f.id.to_string(), (at, f))).collect(),
+            watches: watches.map(|(at, watch)| (watch.key.as_str(), at)).collect(),
+        }
     }
 }
 
@@ -154,6 +173,7 @@ impl<'a> Fields<'a> {
 struct Cells<'a, 'b> {
     fields: &'a Fields<'a>,
     into: &'b mut Vec<Cell>,
+    edits: &'b mut Vec<(usize, i64)>,
 }
 
 impl<'de> DeserializeSeed<'de> for Cells<'_, '_> {
@@ -172,8 +192,10 @@ impl<'de> Visitor<'de> for Cells<'_, '_> {
         while let Some(key) = map.next_key::<&str>()? {
             let value: Value = map.next_value()?;
             // A field that is no longer in the schema has no column; its cells end here.
-            if let Some((at, field)) = self.fields.0.get(key) {
+            if let Some((at, field)) = self.fields.fields.get(key) {
                 self.into[*at] = Cell::from_stored(field, &value);
+            } else if let (Some(watch), Some(ms)) = (self.fields.watches.get(key), value.as_i64()) {
+                self.edits.push((*watch, ms));
             }
         }
         Ok(())

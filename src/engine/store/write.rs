@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 use sqlx::{QueryBuilder, Sqlite};
-use tablewright_core::model::{Base, BaseId, Table, TableId};
+use tablewright_core::model::{Base, BaseId, TableId};
 
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
-use crate::base::{Snapshot, TableChanges, TableData};
+use crate::base::{Snapshot, TableChanges};
 
 /// Rows per INSERT statement.
 const ROWS_PER_STATEMENT: usize = 64;
@@ -78,15 +78,26 @@ pub struct Batch {
     pub audit: Vec<AuditEntry>,
 }
 
-/// A row's cells as the store keeps them.
-pub fn stored_cells(table: &Table, data: &TableData, slot: usize) -> String {
+/// A row's cells as the store keeps them, by field id: those that were written, not those that
+/// are worked out. Times of edits stand beside them under the keys of their watches.
+pub fn stored_cells(snapshot: &Snapshot, table: usize, slot: usize) -> Map<String, Value> {
     let mut cells = Map::new();
-    for (at, field) in table.fields.iter().enumerate() {
+    let Some(described) = snapshot.schema.tables.get(table) else { return cells };
+    let Some(data) = snapshot.tables.get(&described.id) else { return cells };
+    for (at, field) in described.fields.iter().enumerate() {
+        if snapshot.plan.computes(table, at) {
+            continue;
+        }
         if let Some(value) = data.cell(slot, at).to_stored(field) {
             cells.insert(field.id.to_string(), value);
         }
     }
-    Value::Object(cells).to_string()
+    for (at, watch) in snapshot.plan.watches(described.id).iter().enumerate() {
+        if let Some(ms) = data.edited(at, slot) {
+            cells.insert(watch.key.clone(), Value::from(ms));
+        }
+    }
+    cells
 }
 
 type Tx = sqlx::Transaction<'static, Sqlite>;
@@ -142,7 +153,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         let mut written = 0;
-        for table in &base.tables {
+        for (at, table) in base.tables.iter().enumerate() {
             let Some(data) = snapshot.tables.get(&table.id) else { continue };
             let (key,): (i64,) =
                 sqlx::query_as("SELECT COALESCE(MAX(key), 0) + 1 FROM tables").fetch_one(&mut *tx).await?;
@@ -166,7 +177,7 @@ impl Store {
                         .push_bind(held.position)
                         .push_bind(held.id.to_string())
                         .push_bind(held.created)
-                        .push_bind(stored_cells(table, data, *slot));
+                        .push_bind(Value::Object(stored_cells(snapshot, at, *slot)).to_string());
                 });
                 insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut *tx).await?;
                 written += part.len() as u64;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::http::request::Parts as HttpParts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult,
-    ErrorData, Icon, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig,
+    ErrorData, Icon, Implementation, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -19,6 +20,9 @@ use super::Parts;
 
 /// What a client is told about the server as a whole; at most 2,000 characters.
 pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
+
+/// The formula reference, made from the function tables.
+const REFERENCE_TEXT: &str = include_str!("../../../prompts/shared/formula_reference.md");
 
 /// How long a client may keep lists, in milliseconds. They change only with a restart.
 const TTL_MS: u64 = 300_000;
@@ -74,7 +78,7 @@ impl ServerHandler for Handler {
             .with_title("Tablewright")
             .with_description("Airtable bases, local and fast, for AI agents")
             .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".into()])]);
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(about)
             .with_instructions(INSTRUCTIONS)
     }
@@ -98,6 +102,40 @@ impl ServerHandler for Handler {
         Ok(ListToolsResult::with_all_items(self.parts.tools(caller.rights).to_vec())
             .with_ttl_ms(TTL_MS)
             .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        if request.and_then(|r| r.cursor).is_some() {
+            return Err(ErrorData::invalid_params("the list has one page: leave cursor out", None));
+        }
+        let reference = Resource::new(FORMULA_REFERENCE, "formula-reference")
+            .with_title("Formula reference")
+            .with_description("Every function of the formula language with meaning, example and result")
+            .with_mime_type("text/markdown");
+        Ok(ListResourcesResult::with_all_items(vec![reference])
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri != FORMULA_REFERENCE {
+            let shown: String = request.uri.chars().take(80).collect();
+            let message = format!("there is no resource {shown:?}; there is {FORMULA_REFERENCE}");
+            return Err(ErrorData::resource_not_found(message, None));
+        }
+        let text = ResourceContents::text(REFERENCE_TEXT, FORMULA_REFERENCE).with_mime_type("text/markdown");
+        Ok(ReadResourceResult::new(vec![text])
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private)
+            .into())
     }
 
     async fn call_tool(
@@ -124,6 +162,9 @@ impl ServerHandler for Handler {
         Ok(wire_result(reply).into())
     }
 }
+
+/// The resource that holds the formula reference.
+pub const FORMULA_REFERENCE: &str = "airtable://formula-reference";
 
 fn wire_result(reply: Reply) -> CallToolResult {
     let content = vec![ContentBlock::text(reply.text)];

@@ -1,0 +1,59 @@
+//! Which rows a formula keeps.
+
+use tablewright_core::model::Table;
+use tablewright_core::{Code, Fault};
+use tablewright_formula::{Problem, Program, Scope, compile};
+
+use super::snapshot::Snapshot;
+use super::table::TableData;
+use crate::compute::{TableRows, by_column};
+
+/// Conditions that all have to hold.
+#[derive(Debug, Default)]
+pub struct Filter {
+    programs: Vec<Program>,
+    now: i64,
+}
+
+impl Filter {
+    /// A filter that keeps every row. `now` is what NOW() means.
+    pub fn at(now: i64) -> Self {
+        Self { programs: Vec::new(), now }
+    }
+
+    /// Adds a formula over the fields of the table. `place` says where it stands, for messages.
+    pub fn and(mut self, scope: &Scope, formula: &str, place: &str) -> Result<Self, Fault> {
+        let (program, _) = compile(formula, scope).map_err(|problems| {
+            let found: Vec<String> =
+                problems.iter().filter(|p| p.is_error()).take(5).map(Problem::to_string).collect();
+            Fault::new(Code::InvalidArguments, format!("{place}: {}", found.join(" ")))
+        })?;
+        self.programs.push(program);
+        Ok(self)
+    }
+
+    /// True when it keeps every row.
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty()
+    }
+
+    /// The slots it keeps, in the table's own order. Errors, blanks, 0 and "" do not hold.
+    pub fn slots(&self, snapshot: &Snapshot, table: &Table, data: &TableData) -> Vec<usize> {
+        if self.programs.is_empty() {
+            return data.slots().collect();
+        }
+        let at = snapshot.schema.tables.iter().position(|t| t.id == table.id);
+        let Some(rows) = at.and_then(|at| TableRows::of(snapshot, at)) else { return Vec::new() };
+        let mut kept = vec![true; data.capacity()];
+        for program in &self.programs {
+            let mut slot = 0;
+            by_column(program, &rows, data.capacity(), self.now, |count, lane| {
+                for row in 0..count {
+                    kept[slot] &= lane.at(row).truth().unwrap_or(false);
+                    slot += 1;
+                }
+            });
+        }
+        data.slots().filter(|slot| kept[*slot]).collect()
+    }
+}

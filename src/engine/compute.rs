@@ -1,0 +1,19 @@
+//! Computed fields: formulas, lookups, rollups and counts of a base, kept in step with its rows.
+//!
+//! Their cells live in memory only; the store keeps what was written, and they are worked out
+//! again when a base is read. A field whose formula cannot be used keeps the cells it came with.
+
+mod cells;
+mod define;
+mod impact;
+mod plan;
+mod run;
+mod view;
+
+pub use define::{settle, with_names};
+pub use impact::{Affected, Change, Effect, impact};
+pub use plan::{Computed, Job, Place, Plan};
+pub(crate) use run::by_column;
+pub use run::{evaluate, rehearse, trace};
+pub use run::{recompute_all, recompute_changed, refresh};
+pub use view::TableRows;

@@ -1,0 +1,256 @@
+//! What becomes of the rest of a base when a field is renamed, retyped or deleted.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Map;
+use tablewright_core::model::{Base, FieldId, FieldType, Table};
+use tablewright_core::{Code, Fault};
+use tablewright_formula::{Problem, Scope, compile};
+
+use super::define::{needs, settle};
+use super::plan::Place;
+
+/// What is to happen to a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It gets this name.
+    Rename(String),
+    /// It becomes of this type, with the type's default options.
+    Retype(String),
+    /// It goes away.
+    Delete,
+}
+
+/// How bad it is for what depends on the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It stops working.
+    Breaks,
+    /// It works on what breaks.
+    BreaksToo,
+    /// It gives something else.
+    Changes,
+    /// It goes on as before.
+    Unharmed,
+}
+
+/// One thing that depends on the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// The table's name.
+    pub table: String,
+    /// The field's or view's name, with what it is: `field "Total"`, `view "Open"`.
+    pub what: String,
+    /// How bad it is.
+    pub effect: Effect,
+    /// Why, in a sentence.
+    pub why: String,
+    /// 1 for what names the field itself, more for what is further away.
+    pub distance: usize,
+}
+
+/// What depends on a field and what the change does to it, worst first.
+pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affected>, Fault> {
+    let places: FxHashMap<FieldId, Place> = places(base);
+    let start = *places
+        .get(&field)
+        .ok_or_else(|| Fault::new(Code::UnknownField, format!("there is no field {field} in this base.")))?;
+    let after = changed(base, start, change)?;
+    let mut found: Vec<Affected> = Vec::new();
+    let mut broken: FxHashSet<Place> = FxHashSet::default();
+    let reached = reach(base, &places, start);
+    for (place, distance) in &reached {
+        let (was, is) = (&base.tables[place.table], &after.tables[place.table]);
+        let before = &was.fields[place.field];
+        let Some(now) = is.field_by_id(before.id) else { continue };
+        let valid = |field: &tablewright_core::model::Field| {
+            let options = field.options.as_ref();
+            options.and_then(|o| o.get("isValid")).and_then(serde_json::Value::as_bool).unwrap_or(true)
+        };
+        let on_broken = needs(base, &places, *place).iter().any(|need| broken.contains(need));
+        let (effect, why) = if valid(before) && !valid(now) {
+            broken.insert(*place);
+            (Effect::Breaks, why_broken(is, &now.kind))
+        } else if on_broken {
+            broken.insert(*place);
+            (Effect::BreaksToo, "it is worked out from a field that breaks.".to_owned())
+        } else if type_words(&before.kind) != type_words(&now.kind) {
+            (
+                Effect::Changes,
+                format!("it gives {} instead of {}.", type_words(&now.kind), type_words(&before.kind)),
+            )
+        } else if let Some(warning) = new_warning((was, &before.kind), (is, &now.kind)) {
+            (Effect::Changes, warning)
+        } else if matches!(change, Change::Rename(_)) {
+            (Effect::Unharmed, "formulas name fields by id; it shows the new name.".to_owned())
+        } else {
+            (Effect::Unharmed, "its values may change, its type does not.".to_owned())
+        };
+        found.push(Affected {
+            table: was.name.clone(),
+            what: format!("field {:?}", before.name),
+            effect,
+            why,
+            distance: *distance,
+        });
+    }
+    views(base, &after, start, field, &mut found);
+    found.sort_by_key(|affected| (affected.effect, affected.distance));
+    Ok(found)
+}
+
+fn places(base: &Base) -> FxHashMap<FieldId, Place> {
+    let tables = base.tables.iter().enumerate();
+    tables
+        .flat_map(|(table, t)| {
+            t.fields.iter().enumerate().map(move |(field, f)| (f.id, Place { table, field }))
+        })
+        .collect()
+}
+
+/// The base after the change.
+fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
+    let mut after = base.clone();
+    let table = &mut after.tables[place.table];
+    let bad = |message: String| Err(Fault::new(Code::InvalidArguments, message));
+    match change {
+        Change::Rename(name) => {
+            let taken = table
+                .fields
+                .iter()
+                .enumerate()
+                .any(|(at, f)| at != place.field && f.name.to_lowercase() == name.to_lowercase());
+            if name.trim().is_empty() || taken {
+                return bad(format!(
+                    "table {:?} has a field {name:?} already, or the name is empty.",
+                    table.name
+                ));
+            }
+            table.fields[place.field].name = name.clone();
+        }
+        Change::Retype(type_name) => {
+            let field = &mut table.fields[place.field];
+            field.kind = match type_name.as_str() {
+                "multipleRecordLinks" => {
+                    return bad("a link needs the table it leads to; make a new field instead.".into());
+                }
+                name => FieldType::parse(name, &Map::new())?,
+            };
+            if field.kind == FieldType::Unknown {
+                return bad(format!(
+                    "there is no field type {type_name:?}; use Airtable's names, such as \"singleLineText\" or \"number\"."
+                ));
+            }
+            field.type_name = type_name.clone();
+            field.options = None;
+        }
+        Change::Delete => {
+            if table.primary_field_id == table.fields[place.field].id {
+                return bad(format!(
+                    "{:?} names the records of its table and cannot be deleted.",
+                    table.fields[place.field].name
+                ));
+            }
+            table.fields.remove(place.field);
+        }
+    }
+    settle(&mut after)?;
+    Ok(after)
+}
+
+/// Everything that depends on a field, nearest first, with how far away it is.
+fn reach(base: &Base, places: &FxHashMap<FieldId, Place>, start: Place) -> Vec<(Place, usize)> {
+    let mut dependents: FxHashMap<Place, Vec<Place>> = FxHashMap::default();
+    for place in places.values() {
+        for need in needs(base, places, *place) {
+            dependents.entry(need).or_default().push(*place);
+        }
+    }
+    let mut seen: FxHashSet<Place> = FxHashSet::from_iter([start]);
+    let mut found: Vec<(Place, usize)> = Vec::new();
+    let mut edge = vec![start];
+    let mut distance = 0;
+    while !edge.is_empty() {
+        distance += 1;
+        let mut next: Vec<Place> = Vec::new();
+        for place in &edge {
+            next.extend(
+                dependents.get(place).into_iter().flatten().copied().filter(|place| seen.insert(*place)),
+            );
+        }
+        next.sort_by_key(|place| (place.table, place.field));
+        found.extend(next.iter().map(|place| (*place, distance)));
+        edge = next;
+    }
+    found
+}
+
+fn type_words(kind: &FieldType) -> String {
+    tablewright_formula::kinds_of(kind).without(tablewright_formula::Kinds::BLANK).words()
+}
+
+fn formula_of(kind: &FieldType) -> Option<(&str, bool)> {
+    match kind {
+        FieldType::Formula { formula, .. } => Some((formula, false)),
+        FieldType::Rollup(link, _) => Some((link.formula.as_deref()?, true)),
+        _ => None,
+    }
+}
+
+fn problems(table: &Table, kind: &FieldType) -> Vec<Problem> {
+    let Some((formula, rollup)) = formula_of(kind) else { return Vec::new() };
+    let scope = if rollup { Scope::of_rollup() } else { Scope::of_table(table) };
+    compile(formula, &scope).map_or_else(|problems| problems, |(_, warnings)| warnings)
+}
+
+fn why_broken(table: &Table, kind: &FieldType) -> String {
+    let found = problems(table, kind);
+    match found.iter().find(|p| p.is_error()) {
+        Some(problem) if problem.code == tablewright_formula::ProblemCode::UnknownField => {
+            "its formula names the field.".to_owned()
+        }
+        Some(problem) => problem.message.clone(),
+        None => "it takes its values from the field or through it.".to_owned(),
+    }
+}
+
+/// The first warning that is there after the change and was not before.
+fn new_warning(before: (&Table, &FieldType), after: (&Table, &FieldType)) -> Option<String> {
+    let known: Vec<String> = problems(before.0, before.1).into_iter().map(|p| p.message).collect();
+    problems(after.0, after.1).into_iter().map(|p| p.message).find(|message| !known.contains(message))
+}
+
+/// The views whose filter, order or fields name the field.
+fn views(base: &Base, after: &Base, start: Place, field: FieldId, found: &mut Vec<Affected>) {
+    let (was, is) = (&base.tables[start.table], &after.tables[start.table]);
+    let gone = is.field_by_id(field).is_none();
+    for view in &was.views {
+        let mut add = |effect, why: &str| {
+            found.push(Affected {
+                table: was.name.clone(),
+                what: format!("view {:?}", view.name),
+                effect,
+                why: why.to_owned(),
+                distance: 1,
+            });
+        };
+        if let Some(filter) =
+            view.filter_formula.as_deref().filter(|filter| filter.contains(&field.to_string()))
+        {
+            match compile(filter, &Scope::of_table(is)) {
+                Err(_) => add(Effect::Breaks, "its filter names the field."),
+                Ok((_, warnings)) if !warnings.is_empty() => {
+                    add(Effect::Changes, &warnings[0].message.clone())
+                }
+                Ok(_) => add(Effect::Unharmed, "its filter names the field."),
+            }
+        }
+        if view.sorts.iter().any(|sort| sort.field == field) {
+            if gone {
+                add(Effect::Changes, "it is sorted by the field.")
+            } else {
+                add(Effect::Unharmed, "it is sorted by the field.")
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Working computed fields out: all of them when a base is read, those that a change reaches
+//! afterwards.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tablewright_core::model::{Cell, RecordId, TableId};
+use tablewright_formula::{BATCH, Owned, Program, Span, Value, Work};
+
+use super::cells;
+use super::plan::{Computed, Job, Place, Plan, Through};
+use super::view::TableRows;
+use crate::base::column::Data;
+use crate::base::{Column, Snapshot, TableChanges, TableData};
+
+/// More rows than this are worked out column by column.
+const BY_COLUMN: usize = 128;
+
+/// Rows whose value may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Dirty {
+    All,
+    /// Slots.
+    Some(BTreeSet<usize>),
+}
+
+impl Dirty {
+    fn add(&mut self, more: &Dirty) {
+        match (&mut *self, more) {
+            (Self::Some(held), Self::Some(more)) => held.extend(more),
+            _ => *self = Self::All,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Some(slots) if slots.is_empty())
+    }
+}
+
+/// Works out every computed field.
+pub fn recompute_all(snapshot: &mut Snapshot, now: i64) {
+    let plan = snapshot.plan.clone();
+    for computed in &plan.fields {
+        run(snapshot, computed, now);
+    }
+    snapshot.computed_at = now;
+}
+
+/// Works out the fields that change with the time of day, and what depends on them. Gives the
+/// tables with a changed cell.
+pub fn refresh(snapshot: &mut Snapshot, now: i64) -> FxHashSet<TableId> {
+    let plan = snapshot.plan.clone();
+    let mut spread = Spread { dirty: FxHashMap::default(), tables: FxHashSet::default() };
+    snapshot.computed_at = now;
+    for computed in plan.fields.iter().filter(|computed| computed.volatile) {
+        spread.mark(computed.place, Dirty::All);
+    }
+    spread.run(snapshot, &plan, now);
+    spread.tables
+}
+
+/// Works out what the changes reach, in the order of dependence. Gives the tables with a changed
+/// cell.
+pub fn recompute_changed(snapshot: &mut Snapshot, changes: &[TableChanges], now: i64) -> FxHashSet<TableId> {
+    let plan = snapshot.plan.clone();
+    let mut spread = Spread { dirty: FxHashMap::default(), tables: FxHashSet::default() };
+    if plan.fields.is_empty() {
+        return spread.tables;
+    }
+    for change in changes {
+        spread.mark_change(snapshot, change);
+    }
+    spread.run(snapshot, &plan, now);
+    spread.tables
+}
+
+struct Spread {
+    dirty: FxHashMap<Place, Dirty>,
+    tables: FxHashSet<TableId>,
+}
+
+impl Spread {
+    fn mark(&mut self, place: Place, rows: Dirty) {
+        if !rows.is_empty() {
+            self.dirty.entry(place).and_modify(|held| held.add(&rows)).or_insert(rows);
+        }
+    }
+
+    /// Marks the cells a commit wrote.
+    fn mark_change(&mut self, snapshot: &Snapshot, change: &TableChanges) {
+        let Some(at) = snapshot.schema.tables.iter().position(|t| t.id == change.table) else { return };
+        let table = &snapshot.schema.tables[at];
+        let Some(data) = snapshot.tables.get(&table.id) else { return };
+        let places: FxHashMap<String, usize> =
+            table.fields.iter().enumerate().map(|(at, f)| (f.id.to_string(), at)).collect();
+        let mut rows: FxHashMap<usize, BTreeSet<usize>> = FxHashMap::default();
+        for row in &change.rows {
+            // A deleted row has no cells left; whoever linked to it was changed too.
+            let Some(slot) = data.slot(&row.id) else { continue };
+            match (&row.before, &row.after) {
+                (Some(_), Some(after)) => {
+                    for field in after.keys().filter_map(|key: &String| places.get(key.as_str())) {
+                        rows.entry(*field).or_default().insert(slot);
+                    }
+                }
+                // A new row: every field is new, also those that read no other.
+                _ => (0..table.fields.len()).for_each(|field| {
+                    rows.entry(field).or_default().insert(slot);
+                }),
+            }
+        }
+        for (field, slots) in rows {
+            self.mark(Place { table: at, field }, Dirty::Some(slots));
+        }
+    }
+
+    fn run(&mut self, snapshot: &mut Snapshot, plan: &Plan, now: i64) {
+        for computed in &plan.fields {
+            let mut rows = Dirty::Some(BTreeSet::new());
+            // A field is marked itself when its row is new or its value changes with time.
+            if let Some(own) = self.dirty.get(&computed.place) {
+                rows.add(own);
+            }
+            for need in &computed.needs {
+                if let Some(dirty) = self.dirty.get(&Place { table: computed.place.table, field: *need }) {
+                    rows.add(dirty);
+                }
+            }
+            for through in &computed.reads {
+                if let Some(dirty) = self.dirty.get(&through.source) {
+                    rows.add(&linking(snapshot, computed.place.table, *through, dirty));
+                }
+            }
+            if computed.distant.iter().any(|place| self.dirty.contains_key(place)) {
+                rows = Dirty::All;
+            }
+            if computed.watches_edits()
+                && let Some(edited) = self.edited(snapshot, computed.place.table)
+            {
+                rows.add(&edited);
+            }
+            if rows.is_empty() {
+                continue;
+            }
+            if run_rows(snapshot, computed, &rows, now) {
+                self.tables.extend(snapshot.schema.tables.get(computed.place.table).map(|t| t.id));
+                self.mark(computed.place, rows);
+            }
+        }
+    }
+
+    /// The rows of a table that a commit wrote.
+    fn edited(&self, snapshot: &Snapshot, table: usize) -> Option<Dirty> {
+        let fields = snapshot.schema.tables.get(table)?.fields.len();
+        let mut rows = Dirty::Some(BTreeSet::new());
+        for field in 0..fields {
+            if let Some(dirty) = self.dirty.get(&Place { table, field }) {
+                rows.add(dirty);
+            }
+        }
+        Some(rows)
+    }
+}
+
+/// The rows that link to the dirty ones.
+fn linking(snapshot: &Snapshot, table: usize, through: Through, dirty: &Dirty) -> Dirty {
+    let (Dirty::Some(slots), Some(here), Some(there)) =
+        (dirty, data(snapshot, table), data(snapshot, through.source.table))
+    else {
+        return Dirty::All;
+    };
+    let mut rows = BTreeSet::new();
+    match through.mirror.map(|mirror| there.column(mirror).data()) {
+        Some(Data::Links(back)) => {
+            for slot in slots {
+                let ids = back.get(*slot).as_deref().unwrap_or_default();
+                rows.extend(ids.iter().filter_map(|id| here.slot(id)));
+            }
+        }
+        _ => {
+            let ids: FxHashSet<RecordId> = slots.iter().map(|slot| there.row(*slot).id).collect();
+            if let Data::Links(links) = here.column(through.link).data() {
+                rows.extend(here.slots().filter(|slot| {
+                    links.get(*slot).as_deref().unwrap_or_default().iter().any(|id| ids.contains(id))
+                }));
+            }
+        }
+    }
+    Dirty::Some(rows)
+}
+
+fn data(snapshot: &Snapshot, table: usize) -> Option<&Arc<TableData>> {
+    snapshot.tables.get(&snapshot.schema.tables.get(table)?.id)
+}
+
+fn run_rows(snapshot: &mut Snapshot, computed: &Computed, rows: &Dirty, now: i64) -> bool {
+    match rows {
+        Dirty::Some(slots) if slots.len() <= BY_COLUMN => some(snapshot, computed, slots, now),
+        _ => run(snapshot, computed, now),
+    }
+}
+
+/// Works a field out for some rows; true when a cell changed.
+fn some(snapshot: &mut Snapshot, computed: &Computed, slots: &BTreeSet<usize>, now: i64) -> bool {
+    let Place { table, field } = computed.place;
+    let Some(rows) = TableRows::of(snapshot, table) else { return false };
+    let described = &snapshot.schema.tables[table].fields[field];
+    let mut arena = Bump::new();
+    let mut found: Vec<(usize, Cell)> = Vec::with_capacity(slots.len());
+    for slot in slots {
+        {
+            let work = Work::new(&arena, now);
+            let cell = match &computed.job {
+                Job::Formula(program) => cells::cell(described, program.row(&rows, *slot, &work)),
+                job => one(snapshot, &rows, described, job, *slot, &work),
+            };
+            found.push((*slot, cell));
+        }
+        arena.reset();
+    }
+    let id = snapshot.schema.tables[table].id;
+    let Some(held) = snapshot.tables.get(&id) else { return false };
+    found.retain(|(slot, cell)| held.cell(*slot, field) != *cell);
+    if found.is_empty() {
+        return false;
+    }
+    let Some(data) = snapshot.table_mut(id) else { return false };
+    for (slot, cell) in found {
+        data.set(slot, field, cell);
+    }
+    true
+}
+
+/// The value of a field that is no formula, for one row.
+fn one(
+    snapshot: &Snapshot,
+    rows: &TableRows<'_>,
+    field: &tablewright_core::model::Field,
+    job: &Job,
+    slot: usize,
+    work: &Work<'_>,
+) -> Cell {
+    match job {
+        Job::Count(link) => Cell::Number(rows.count(*link, slot) as f64),
+        Job::Lookup(through) => {
+            let source = &snapshot.schema.tables[through.source.table].fields[through.source.field];
+            cells::lookup(source, rows.linked_cells(*through, slot).into_iter())
+        }
+        Job::Rollup(through, program) => {
+            // The values are built for this row alone and read by the rollup's one field.
+            let arena = Bump::new();
+            let inner = Work::new(&arena, work.now);
+            let values = Values(rows.linked(*through, slot, &inner).own());
+            cells::cell(field, program.row(&values, 0, &Work::new(&arena, work.now)))
+        }
+        Job::Formula(_) => Cell::Blank,
+    }
+}
+
+/// The one field a rollup's formula sees.
+struct Values(Owned);
+
+impl tablewright_formula::Rows for Values {
+    fn value<'a>(&'a self, _: usize, _: usize, work: &Work<'a>) -> Value<'a> {
+        self.0.value(work.arena)
+    }
+    fn record_id<'a>(&'a self, _: usize, _: &Work<'a>) -> &'a str {
+        ""
+    }
+    fn created(&self, _: usize) -> Option<i64> {
+        None
+    }
+    fn modified(&self, _: usize, _: &[usize]) -> Option<i64> {
+        None
+    }
+}
+
+/// Works a field out for all rows, as a new column; true, for its cells may all have changed.
+fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64) -> bool {
+    let Place { table, field } = computed.place;
+    let Some(rows) = TableRows::of(snapshot, table) else { return false };
+    let described = &snapshot.schema.tables[table].fields[field];
+    let Some(held) = data(snapshot, table) else { return false };
+    let mut column = Column::blank(&described.kind, 0);
+    let len = held.column(field).len();
+    let mut arena = Bump::new();
+    match &computed.job {
+        Job::Formula(program) => by_column(program, &rows, len, now, |count, lane| {
+            cells::append(&mut column, described, lane, count);
+        }),
+        job => {
+            for slot in 0..len {
+                {
+                    let work = Work::new(&arena, now);
+                    column.push(one(snapshot, &rows, described, job, slot, &work));
+                }
+                arena.reset();
+            }
+        }
+    }
+    // Slots of deleted rows stay blank.
+    let dead: Vec<usize> = (0..len).filter(|slot| !held.is_live(*slot)).collect();
+    for slot in dead {
+        column.set(slot, Cell::Blank);
+    }
+    let id = snapshot.schema.tables[table].id;
+    let Some(data) = snapshot.table_mut(id) else { return false };
+    data.replace_column(field, column);
+    true
+}
+
+/// Runs a program over all rows, and hands out each batch: how many rows, and their values.
+pub(crate) fn by_column(
+    program: &Program,
+    rows: &TableRows<'_>,
+    len: usize,
+    now: i64,
+    mut each: impl FnMut(usize, &tablewright_formula::Lane<'_>),
+) {
+    let mut arena = Bump::new();
+    let mut first = 0;
+    while first < len {
+        let count = BATCH.min(len - first);
+        {
+            let work = Work::new(&arena, now);
+            let lane = program.rows(rows, first, count, &work);
+            each(count, &lane);
+        }
+        arena.reset();
+        first += count;
+    }
+}
+
+/// Works a formula out for the rows in `slots`, or for all, and hands out each row's slot and
+/// value.
+pub fn evaluate(
+    snapshot: &Snapshot,
+    table: usize,
+    program: &Program,
+    slots: Option<&[usize]>,
+    now: i64,
+    each: &mut dyn FnMut(usize, Value<'_>),
+) {
+    let (Some(rows), Some(data)) = (TableRows::of(snapshot, table), data(snapshot, table)) else { return };
+    match slots {
+        Some(slots) => {
+            let mut arena = Bump::new();
+            for slot in slots {
+                each(*slot, program.row(&rows, *slot, &Work::new(&arena, now)));
+                arena.reset();
+            }
+        }
+        None => {
+            let mut slot = 0;
+            by_column(program, &rows, data.capacity(), now, |count, lane| {
+                for row in 0..count {
+                    if data.is_live(slot) {
+                        each(slot, lane.at(row));
+                    }
+                    slot += 1;
+                }
+            });
+        }
+    }
+}
+
+/// Every part of a formula with its value for one row.
+pub fn trace(
+    snapshot: &Snapshot,
+    table: usize,
+    program: &Program,
+    slot: usize,
+    now: i64,
+    limit: usize,
+) -> Vec<(Span, Owned)> {
+    let Some(rows) = TableRows::of(snapshot, table) else { return Vec::new() };
+    let arena = Bump::new();
+    let parts = program.trace(&rows, slot, &Work::new(&arena, now), limit);
+    parts.into_iter().map(|(span, value)| (span, value.own())).collect()
+}
+
+/// Works a formula out as a new column, as a field would be, and drops it: how many rows it has.
+/// For measuring.
+pub fn rehearse(snapshot: &Snapshot, table: usize, program: &Program, now: i64) -> usize {
+    let (Some(rows), Some(data)) = (TableRows::of(snapshot, table), data(snapshot, table)) else { return 0 };
+    let Some(field) = super::define::field_for(program.result()) else { return 0 };
+    let mut column = Column::blank(&field.kind, 0);
+    by_column(program, &rows, data.capacity(), now, |count, lane| {
+        cells::append(&mut column, &field, lane, count);
+    });
+    std::hint::black_box(&column).len()
+}

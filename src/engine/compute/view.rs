@@ -1,0 +1,213 @@
+//! A table's rows as formulas read them.
+
+use bumpalo::Bump;
+use tablewright_core::model::cell::BLANK_INSTANT;
+use tablewright_core::model::{Base, Cell, RecordId, Table};
+use tablewright_formula::{Lane, Rows, Value, Work, json_value};
+
+use super::plan::{Job, Place, Plan, Through};
+use crate::base::column::{Data, number};
+use crate::base::{Snapshot, TableData};
+
+/// A table's rows as formulas read them: links by the names of their records, lookups as the
+/// linked values.
+pub struct TableRows<'s> {
+    snapshot: &'s Snapshot,
+    at: usize,
+    table: &'s Table,
+    data: &'s TableData,
+}
+
+impl<'s> TableRows<'s> {
+    /// The rows of the table at a place among the base's tables.
+    pub fn of(snapshot: &'s Snapshot, at: usize) -> Option<Self> {
+        let table = snapshot.schema.tables.get(at)?;
+        let data = snapshot.tables.get(&table.id)?;
+        Some(Self { snapshot, at, table, data })
+    }
+
+    fn base(&self) -> &'s Base {
+        &self.snapshot.schema
+    }
+
+    fn plan(&self) -> &'s Plan {
+        &self.snapshot.plan
+    }
+
+    /// The values behind a link, one for each linked record, lists flattened.
+    pub(super) fn linked<'a>(&'a self, through: Through, slot: usize, work: &Work<'a>) -> Value<'a> {
+        let mut found = bumpalo::collections::Vec::new_in(work.arena);
+        let Some(there) = TableRows::of(self.snapshot, through.source.table) else { return Value::Blank };
+        self.each_linked(through.link, slot, |id| {
+            if let Some(other) = there.data.slot(id) {
+                match there.cell(through.source.field, other, work.arena) {
+                    Value::List(items) => found.extend_from_slice(items),
+                    value => found.push(value),
+                }
+            }
+        });
+        Value::List(found.into_bump_slice())
+    }
+
+    /// The cells behind a link, one for each linked record.
+    pub(super) fn linked_cells(&self, through: Through, slot: usize) -> Vec<Cell> {
+        let mut found = Vec::new();
+        let Some(there) = TableRows::of(self.snapshot, through.source.table) else { return found };
+        self.each_linked(through.link, slot, |id| {
+            if let Some(other) = there.data.slot(id) {
+                found.push(there.data.cell(other, through.source.field));
+            }
+        });
+        found
+    }
+
+    /// How many records a link cell holds.
+    pub(super) fn count(&self, link: usize, slot: usize) -> usize {
+        let mut count = 0;
+        self.each_linked(link, slot, |_| count += 1);
+        count
+    }
+
+    fn each_linked(&self, link: usize, slot: usize, mut visit: impl FnMut(&'s RecordId)) {
+        if let Data::Links(links) = self.data.column(link).data()
+            && let Some(ids) = links.get(slot)
+        {
+            ids.iter().for_each(&mut visit);
+        }
+    }
+
+    /// The names of linked records.
+    fn names<'a>(&self, link: usize, slot: usize, arena: &'a Bump) -> Value<'a>
+    where
+        's: 'a,
+    {
+        let linked = self.table.fields[link].link().map(|link| link.linked_table_id);
+        let Some(table) = self.base().tables.iter().position(|t| Some(t.id) == linked) else {
+            return Value::Blank;
+        };
+        let Some(there) = TableRows::of(self.snapshot, table) else { return Value::Blank };
+        let Some(primary) = there.table.field_index(there.table.primary_field_id) else {
+            return Value::Blank;
+        };
+        let mut found = bumpalo::collections::Vec::new_in(arena);
+        self.each_linked(link, slot, |id| {
+            if let Some(other) = there.data.slot(id) {
+                let mut text = String::new();
+                // A primary field is no link, so this goes no deeper.
+                if there.cell(primary, other, arena).push_text(&mut text).is_ok() {
+                    found.push(Value::Text(arena.alloc_str(&text)));
+                }
+            }
+        });
+        if found.is_empty() { Value::Blank } else { Value::List(found.into_bump_slice()) }
+    }
+
+    /// One cell.
+    pub(super) fn cell<'a>(&self, field: usize, slot: usize, arena: &'a Bump) -> Value<'a>
+    where
+        's: 'a,
+    {
+        let column = self.data.column(field);
+        let kind = &self.table.fields[field].kind;
+        if let Some(odd) = column.odd(slot) {
+            return json_value(kind, odd, arena);
+        }
+        match column.data() {
+            Data::Text(texts) => match texts.get(slot) {
+                text if text.is_empty() => Value::Blank,
+                text => Value::Text(text),
+            },
+            Data::Number(numbers) => number(*numbers.get(slot)).map_or(Value::Blank, Value::Number),
+            Data::Check(ticks) if *ticks.get(slot) => Value::Bool(true),
+            Data::Check(_) => Value::Blank,
+            Data::Instant(instants) => match *instants.get(slot) {
+                BLANK_INSTANT => Value::Blank,
+                ms => Value::Date(ms, None),
+            },
+            Data::Choice(places) => {
+                let choices = kind.choices().unwrap_or_default();
+                choices.get(*places.get(slot) as usize).map_or(Value::Blank, |c| Value::Text(&c.name))
+            }
+            Data::Choices(lists) => match lists.get(slot) {
+                None => Value::Blank,
+                Some(places) => {
+                    let choices = kind.choices().unwrap_or_default();
+                    let names = places.iter().filter_map(|at| choices.get(*at as usize));
+                    let mut found = bumpalo::collections::Vec::with_capacity_in(places.len(), arena);
+                    found.extend(names.map(|choice| Value::Text(&choice.name)));
+                    Value::List(found.into_bump_slice())
+                }
+            },
+            Data::Links(_) => self.names(field, slot, arena),
+            Data::Json(values) => match values.get(slot) {
+                None => Value::Blank,
+                Some(value) => json_value(kind, value, arena),
+            },
+        }
+    }
+
+    fn lookup(&self, field: usize) -> Option<Through> {
+        match self.plan().at(Place { table: self.at, field })?.job {
+            Job::Lookup(through) => Some(through),
+            _ => None,
+        }
+    }
+}
+
+impl Rows for TableRows<'_> {
+    fn value<'a>(&'a self, field: usize, row: usize, work: &Work<'a>) -> Value<'a> {
+        match self.lookup(field) {
+            // Typed values instead of the JSON of the cell: dates stay dates.
+            Some(through) => self.linked(through, row, work),
+            None => self.cell(field, row, work.arena),
+        }
+    }
+
+    fn lane<'a>(&'a self, field: usize, first: usize, len: usize, work: &Work<'a>) -> Lane<'a> {
+        let column = self.data.column(field);
+        let typed = if column.has_odd() { None } else { typed_lane(self, field, first, len, work.arena) };
+        typed.unwrap_or_else(|| {
+            let mut values = bumpalo::collections::Vec::with_capacity_in(len, work.arena);
+            values.extend((first..first + len).map(|row| self.value(field, row, work)));
+            Lane::Values(values.into_bump_slice())
+        })
+    }
+
+    fn record_id<'a>(&'a self, row: usize, work: &Work<'a>) -> &'a str {
+        let mut id = String::with_capacity(17);
+        self.data.row(row).id.push_to(&mut id);
+        work.arena.alloc_str(&id)
+    }
+
+    fn created(&self, row: usize) -> Option<i64> {
+        Some(self.data.row(row).created)
+    }
+
+    fn modified(&self, row: usize, fields: &[usize]) -> Option<i64> {
+        let watch = self.plan().watches(self.table.id).iter().position(|watch| watch.fields == fields)?;
+        self.data.edited(watch, row)
+    }
+}
+
+/// The cells of a field as they lie in its column.
+fn typed_lane<'a>(
+    rows: &'a TableRows<'_>,
+    field: usize,
+    first: usize,
+    len: usize,
+    arena: &'a Bump,
+) -> Option<Lane<'a>> {
+    Some(match rows.data.column(field).data() {
+        Data::Number(numbers) => Lane::Numbers(numbers.piece(first)?.get(..len)?),
+        Data::Text(texts) => Lane::Texts(texts.piece(first)?.get(..len)?),
+        Data::Instant(instants) => Lane::Instants(instants.piece(first)?.get(..len)?),
+        Data::Check(ticks) => Lane::Ticks(ticks.piece(first)?.get(..len)?),
+        Data::Choice(places) => {
+            let choices = rows.table.fields[field].kind.choices().unwrap_or_default();
+            let mut names = bumpalo::collections::Vec::with_capacity_in(choices.len(), arena);
+            names.extend(choices.iter().map(|choice| Value::Text(&choice.name)));
+            Lane::Choices(places.piece(first)?.get(..len)?, names.into_bump_slice())
+        }
+        _ => return None,
+    })
+}

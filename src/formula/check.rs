@@ -1,0 +1,132 @@
+//! Names and types: which field each name means and what each node can be.
+
+use tablewright_core::suggest::{did_you_mean, nearest};
+
+use crate::function::Function;
+use crate::kinds::Kinds;
+use crate::problem::{Problem, ProblemCode};
+use crate::scope::Scope;
+use crate::syntax::{Kind, MAX_PROBLEMS, NodeId, Operator, Tree};
+
+/// What is known about each node of a tree.
+#[derive(Debug)]
+pub struct Facts {
+    /// What each node can be.
+    pub kinds: Vec<Kinds>,
+    /// The field each field node means.
+    pub fields: Vec<Option<usize>>,
+}
+
+impl Facts {
+    /// What the node can be.
+    pub fn kind(&self, id: NodeId) -> Kinds {
+        self.kinds.get(id.0 as usize).copied().unwrap_or(Kinds::ANY)
+    }
+
+    /// The field the node names.
+    pub fn field(&self, id: NodeId) -> Option<usize> {
+        self.fields.get(id.0 as usize).copied().flatten()
+    }
+
+    /// The places of all fields the formula names, each once, in order.
+    pub fn all_fields(&self) -> Vec<usize> {
+        let mut found: Vec<usize> = self.fields.iter().flatten().copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// Resolves names and works out types; unknown names are reported.
+pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts {
+    let mut facts = Facts {
+        kinds: Vec::with_capacity(tree.nodes().len()),
+        fields: Vec::with_capacity(tree.nodes().len()),
+    };
+    // Children stand before their parents, so one pass suffices.
+    for node in tree.nodes() {
+        let mut field = None;
+        let kinds = match &node.kind {
+            Kind::Number(_) | Kind::Negate(_) => Kinds::NUM,
+            Kind::Text(_) => Kinds::TEXT,
+            Kind::Missing | Kind::UnknownCall(..) => Kinds::ANY,
+            Kind::Field(name) => {
+                field = scope.find(name);
+                match field.and_then(|at| scope.field(at)) {
+                    Some(found) => found.kinds,
+                    None => {
+                        if problems.len() < MAX_PROBLEMS {
+                            problems.push(unknown_field(name, node.span, scope));
+                        }
+                        Kinds::ANY
+                    }
+                }
+            }
+            Kind::Chain(_, rest) => match rest.first() {
+                Some((Operator::Join, _)) => Kinds::TEXT,
+                Some((operator, _)) if operator.compares() => Kinds::BOOL,
+                _ => Kinds::NUM,
+            },
+            Kind::Call(function, args) => of_call(*function, args, &facts),
+        };
+        facts.kinds.push(kinds);
+        facts.fields.push(field);
+    }
+    facts
+}
+
+fn of_call(function: Function, args: &[NodeId], facts: &Facts) -> Kinds {
+    let union =
+        |ids: &mut dyn Iterator<Item = &NodeId>| ids.fold(Kinds::NONE, |all, id| all.or(facts.kind(*id)));
+    match function {
+        Function::If => {
+            let otherwise = if args.len() < 3 { Kinds::BLANK } else { Kinds::NONE };
+            union(&mut args.iter().skip(1)).or(otherwise)
+        }
+        Function::Switch => {
+            let rest = args.get(1..).unwrap_or_default();
+            let lone = rest.len() % 2 == 1;
+            let otherwise = rest.last().filter(|_| lone).map_or(Kinds::BLANK, |id| facts.kind(*id));
+            union(&mut rest.chunks_exact(2).filter_map(|pair| pair.last())).or(otherwise)
+        }
+        function => function.signature().gives,
+    }
+}
+
+fn unknown_field(name: &str, span: crate::problem::Span, scope: &Scope) -> Problem {
+    let shown: String = name.chars().take(80).collect();
+    let problem = Problem::error(
+        ProblemCode::UnknownField,
+        span,
+        format!("there is no field {shown:?} in this table."),
+    );
+    let upper = name.to_uppercase();
+    if ["TRUE", "FALSE", "BLANK", "NOW", "TODAY", "ERROR"].contains(&upper.as_str()) {
+        return problem.fix(format!("Write {upper}() for the function."));
+    }
+    let near = nearest(name, scope.fields().iter().map(|f| f.name.as_str()));
+    match did_you_mean(&near).trim() {
+        "" => {
+            let names: Vec<&str> = scope.fields().iter().take(12).map(|f| f.name.as_str()).collect();
+            let more = if scope.fields().len() > 12 { ", …" } else { "" };
+            if names.is_empty() {
+                problem
+            } else {
+                problem.fix(format!("Fields: {}{more}.", names.join(", ")))
+            }
+        }
+        hint => problem.fix(hint),
+    }
+}
+
+/// The unknown names among the problems, lower-cased, as Airtable's message lists them.
+pub fn unknown_names(problems: &[Problem], text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for problem in problems.iter().filter(|p| p.code == ProblemCode::UnknownField) {
+        let name = problem.span.of(text).trim_start_matches('{').trim_end_matches('}').to_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

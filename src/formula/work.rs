@@ -1,0 +1,66 @@
+//! One evaluation: its arena, its clock and its bounds.
+
+use std::cell::{Cell, RefCell};
+
+use bumpalo::Bump;
+
+use crate::fault::Fault;
+
+/// Longest text or list a step may make, in bytes or items.
+pub const MAX_TEXT_RESULT: usize = 200_000;
+/// Most work for one row: bytes read or made, items met, functions called.
+pub const MAX_WORK_PER_ROW: u64 = 20_000_000;
+
+/// What an evaluation needs beside the program and the rows.
+pub struct Work<'a> {
+    /// Where texts and lists live.
+    pub arena: &'a Bump,
+    /// This moment, in milliseconds since the epoch.
+    pub now: i64,
+    left: Cell<u64>,
+    spare: RefCell<Vec<String>>,
+}
+
+impl<'a> Work<'a> {
+    /// A new evaluation at `now`.
+    pub fn new(arena: &'a Bump, now: i64) -> Self {
+        Self { arena, now, left: Cell::new(MAX_WORK_PER_ROW), spare: RefCell::default() }
+    }
+
+    /// Starts the next row: its bound is whole again.
+    pub fn next_row(&self) {
+        self.left.set(MAX_WORK_PER_ROW);
+    }
+
+    /// Starts a batch of rows that share one bound.
+    pub fn next_rows(&self, rows: usize) {
+        // A batch may spend what its rows may, but no more than a second or so in all.
+        self.left.set(MAX_WORK_PER_ROW.saturating_mul(rows as u64).min(400_000_000));
+    }
+
+    /// Takes `amount` of the work that is left.
+    pub fn spend(&self, amount: usize) -> Result<(), Fault> {
+        let left = self.left.get().checked_sub(amount as u64 + 1).ok_or(Fault::TooMuchWork)?;
+        self.left.set(left);
+        Ok(())
+    }
+
+    /// An empty text to build in.
+    pub fn builder(&self) -> String {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Moves a built text into the arena.
+    pub fn finish(&self, mut built: String) -> Result<&'a str, Fault> {
+        let kept = if built.len() > MAX_TEXT_RESULT {
+            Err(Fault::TooLong)
+        } else {
+            self.spend(built.len()).map(|()| &*self.arena.alloc_str(&built))
+        };
+        built.clear();
+        if built.capacity() <= 64 * 1024 {
+            self.spare.borrow_mut().push(built);
+        }
+        kept
+    }
+}

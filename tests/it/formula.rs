@@ -1,0 +1,7 @@
+//! The formula language: cases as data, laws, computed fields, the command line.
+
+mod batch;
+mod cases;
+mod compute;
+mod laws;
+mod limits;
