@@ -147,6 +147,22 @@ async fn tour(url: &str, token: &Secret) -> anyhow::Result<()> {
                "sort": [{"field": "Minutes", "direction": "desc"}], "limit": 5}),
     )
     .await?;
+    step(
+        &client,
+        "Open deals above 50,000, by a formula; Expected is a formula field",
+        "list_records",
+        json!({"base": "Sales", "table": "Deals", "fields": ["Deal", "Stage", "Amount", "Expected"],
+               "filter": "AND({Amount} > 50000, {Stage} != 'Won', {Stage} != 'Lost')", "limit": 5}),
+    )
+    .await?;
+    step(
+        &client,
+        "Try a formula out on the whole table before saving it",
+        "evaluate_formula",
+        json!({"base": "Sales", "table": "Deals", "sample": 2,
+               "formula": "SWITCH({Stage}, 'Won', 'closed', 'Lost', 'closed', IF({Amount} > 50000, 'large', 'small'))"}),
+    )
+    .await?;
     let found = step(
         &client,
         "Find a director by name, anywhere in the base",

@@ -3,7 +3,7 @@
 mod date;
 mod list;
 mod number;
-mod text;
+pub(crate) mod text;
 
 use crate::fault::Fault;
 use crate::function::Function;

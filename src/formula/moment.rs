@@ -1,4 +1,4 @@
-//! Dates as Moment.js 2.30 knows them: units, time zones, locales, formats, reading and relative
+//! Dates as Moment.js 2.31 knows them: units, time zones, locales, formats, reading and relative
 //! texts. Instants are milliseconds since the epoch; parts are UTC unless a zone is given. Nothing
 //! here reads a clock or the environment: the caller says what "now" is.
 

@@ -2,6 +2,7 @@
 
 mod compile;
 mod fold;
+mod kernel;
 mod lane;
 mod row;
 

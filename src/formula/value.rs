@@ -47,6 +47,7 @@ impl std::fmt::Debug for Value<'_> {
 
 impl<'a> Value<'a> {
     /// True for nothing, an empty text and an empty list.
+    #[inline]
     pub fn is_empty(self) -> bool {
         match self {
             Self::Blank => true,
@@ -57,6 +58,7 @@ impl<'a> Value<'a> {
     }
 
     /// The value itself, or the one item of a list.
+    #[inline]
     fn single(self) -> Self {
         match self {
             Self::List([]) => Self::Blank,
@@ -66,6 +68,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a number in arithmetic; special numbers pass.
+    #[inline]
     pub fn number(self) -> Result<f64, Fault> {
         match self.single() {
             Self::Blank => Ok(0.0),
@@ -79,12 +82,14 @@ impl<'a> Value<'a> {
     }
 
     /// As a number that is not special.
+    #[inline]
     pub fn finite(self) -> Result<f64, Fault> {
         let number = self.number()?;
         if number.is_finite() { Ok(number) } else { Err(Fault::NotFinite) }
     }
 
     /// As a text.
+    #[inline]
     pub fn text(self, work: &Work<'a>) -> Result<&'a str, Fault> {
         match self {
             Self::Text(text) => Ok(text),
@@ -121,6 +126,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a condition.
+    #[inline]
     pub fn truth(self) -> Result<bool, Fault> {
         match self.single() {
             Self::Blank => Ok(false),
@@ -134,6 +140,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a date, with how to write it.
+    #[inline]
     pub fn date(self) -> Result<(i64, Option<&'a Style<'a>>), Fault> {
         match self.single() {
             Self::Date(ms, style) => Ok((ms, style)),

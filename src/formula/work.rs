@@ -39,6 +39,7 @@ impl<'a> Work<'a> {
     }
 
     /// Takes `amount` of the work that is left.
+    #[inline]
     pub fn spend(&self, amount: usize) -> Result<(), Fault> {
         let left = self.left.get().checked_sub(amount as u64 + 1).ok_or(Fault::TooMuchWork)?;
         self.left.set(left);
@@ -46,6 +47,7 @@ impl<'a> Work<'a> {
     }
 
     /// An empty text to build in.
+    #[inline]
     pub fn builder(&self) -> String {
         self.spare.borrow_mut().pop().unwrap_or_default()
     }

@@ -50,6 +50,18 @@ async def use(client):
     await use_tool("update_records", {**GOODS, "records": [{"id": record, "fields": {"Stock": 6}}]})
     result, _ = await use_tool("get_records", {**GOODS, "records": [record], "format": "json"})
     assert result.structured_content["records"][0]["fields"]["Stock"] == 6
+    result, _ = await use_tool("check_formula", {**GOODS, "formula": "{Prise} * 2"})
+    assert not result.structured_content["valid"] and "Price" in result.structured_content["problems"][0]["fix"]
+    result, _ = await use_tool("evaluate_formula", {**GOODS, "formula": "{Price} * 2", "trace": True})
+    assert result.structured_content["rows"][0]["value"] == 80, result.structured_content
+    result, _ = await use_tool("explain_formula", {**GOODS, "field": "Worth"})
+    assert result.structured_content["depends_on"] == ["Price", "Stock"]
+    result, _ = await use_tool("assess_formula_impact", {**GOODS, "field": "Price", "change": "delete"})
+    assert result.structured_content["broken"] == 1
+    resources = (await client.list_resources()).resources
+    assert [str(resource.uri) for resource in resources] == ["airtable://formula-reference"]
+    page = await client.read_resource("airtable://formula-reference")
+    assert "DATETIME_DIFF" in page.contents[0].text
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})
     assert wrong.is_error and "unknown_record" in wrong.content[0].text

@@ -16,8 +16,15 @@ fn the_shop_comes_out_as_it_went_in() {
     let mut given: Value =
         serde_json::from_str(&std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap())
             .unwrap();
-    // The one thing import adds: the other side of a link that the file gives on one side only.
+    // What import adds: the other side of a link that the file gives on one side only,
     given["records"]["tblMakers00000000"][1]["fields"]["Goods"] = json!(["recChair000000000"]);
+    // formulas with fields by id,
+    given["tables"][0]["fields"][12]["options"]["formula"] =
+        json!("{fldGPrice00000000} * {fldGStock00000000}");
+    // and what they give.
+    for at in 1..4 {
+        given["records"]["tblGoods000000000"][at]["fields"]["Worth"] = json!(0);
+    }
     assert_eq!(export(&data, "Shop"), given);
 }
 

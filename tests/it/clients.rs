@@ -23,13 +23,15 @@ fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
             "stdio",
             program(),
             "serve",
+            "--toolsets",
+            "all",
             "--allow-write",
             "--allow-delete",
             "--data-dir",
         ]);
         command.arg(data.path());
         let said = run_client(command);
-        assert!(said.contains("8 tools called"), "{mode}: {said}");
+        assert!(said.contains("12 tools called"), "{mode}: {said}");
     }
 }
 
@@ -37,12 +39,12 @@ fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
 fn the_python_sdk_lists_and_calls_every_tool_over_http() {
     for mode in ["legacy", "2026-07-28", "auto"] {
         let data = Data::with_shop();
-        let server = serve_http(&data, &["--allow-write", "--allow-delete"]);
+        let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
         let mut command = python("every_tool.py");
         command.args(["--mode", mode, "http", &format!("http://{}/mcp", server.address)]);
         command.env("TABLEWRIGHT_TOKEN", &server.token);
         let said = run_client(command);
-        assert!(said.contains("8 tools called"), "{mode}: {said}");
+        assert!(said.contains("12 tools called"), "{mode}: {said}");
     }
 }
 
@@ -74,6 +76,10 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("create_records", with(&["records=[{\"Name\":\"made\"}]"])),
         ("update_records", with(&["records=[{\"id\":\"recLamp0000000000\",\"fields\":{\"Stock\":1}}]"])),
         ("delete_records", with(&["records=[\"recDesk0000000000\"]"])),
+        ("check_formula", with(&["formula={Price} * 2"])),
+        ("evaluate_formula", with(&["formula={Price} * 2", "trace=true"])),
+        ("explain_formula", with(&["field=Worth"])),
+        ("assess_formula_impact", with(&["field=Price", "change=delete"])),
     ]
 }
 
@@ -99,13 +105,22 @@ fn inspect_all(target: &[&str]) {
 fn the_inspector_lists_and_calls_every_tool_over_pipes() {
     let data = Data::with_shop();
     let directory = data.path().display().to_string();
-    inspect_all(&[program(), "serve", "--allow-write", "--allow-delete", "--data-dir", &directory]);
+    inspect_all(&[
+        program(),
+        "serve",
+        "--toolsets",
+        "all",
+        "--allow-write",
+        "--allow-delete",
+        "--data-dir",
+        &directory,
+    ]);
 }
 
 #[test]
 fn the_inspector_lists_and_calls_every_tool_over_http() {
     let data = Data::with_shop();
-    let server = serve_http(&data, &["--allow-write", "--allow-delete"]);
+    let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
     let header = format!("Authorization: Bearer {}", server.token);
     inspect_all(&[&format!("http://{}/mcp", server.address), "--transport", "http", "--header", &header]);
 }

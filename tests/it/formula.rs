@@ -3,5 +3,6 @@
 mod batch;
 mod cases;
 mod compute;
+mod differential;
 mod laws;
 mod limits;

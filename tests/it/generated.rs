@@ -18,7 +18,11 @@ fn an_outdated_file_is_code_7_and_elsewhere_it_says_so() {
     for folder in ["tools", "schemas"] {
         std::fs::create_dir(copy.path().join(folder)).unwrap();
     }
-    std::fs::copy(root().join("README.md"), copy.path().join("README.md")).unwrap();
+    for page in ["README.md", "examples/guide/formulas.md"] {
+        let to = copy.path().join(page);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(root().join(page), to).unwrap();
+    }
     let check =
         || Command::new(program()).args(["generate", "--check"]).current_dir(copy.path()).output().unwrap();
     let stale = check();

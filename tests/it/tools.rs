@@ -1,5 +1,6 @@
 //! Each tool: what it answers, what it refuses.
 
+mod formulas;
 mod records;
 mod schema;
 mod write;

@@ -68,7 +68,7 @@ def schema(base):
         ("About", "richText"),
         ("Contacts", "multipleRecordLinks", base.link("Companies", "Contacts", "Contacts", "Company")),
         ("Deals", "multipleRecordLinks", base.link("Companies", "Deals", "Deals", "Company")),
-        ("Open deals", "count", through("Companies", "Deals")),
+        ("How many deals", "count", through("Companies", "Deals")),
         ("Total value", "rollup", through("Companies", "Deals", "Deals", "Amount", formula="SUM(values)",
                                           result={"type": "currency", "options": money})),
         ("Source", "externalSyncSource", {"choices": ["Trade fair list"]}),
@@ -148,12 +148,11 @@ def fill(base):
             "Email": None if n % 17 == 0 else f"{first}.{last}@{domain}".lower() if n % 23 else f"{first}{last}(at){domain}",
             "Phone": phone() if n % 6 else None,
             "Company": [company[2]],
-            "Industry": [INDUSTRY.get(company[3], "Retail")],
             "Newsletter": n % 3 == 0,
             "Badge": {"text": f"{100000 + n * 37}", "type": "code39"} if n % 9 == 0 else None,
         })
         contacts.append((record, company[2]))
-    amounts, activities = {}, 0
+    activities = 0
     for n in range(320):
         company = rng.choice(companies)
         people = [record for record, owner in contacts if owner == company[2]][:2]
@@ -168,7 +167,6 @@ def fill(base):
             "Stage": stage if n % 53 else None,
             "Amount": amount,
             "Probability": ODDS[stage] if n % 53 else None,
-            "Expected": round((amount or 0) * (ODDS[stage] if n % 53 else 0), 2),
             "Owner": owner,
             "Team": [owner, OWNERS[(n + 1) % 3]] if n % 4 == 0 else None,
             "Close date": (opened + datetime.timedelta(days=rng.randint(20, 120))).strftime("%Y-%m-%d"),
@@ -180,7 +178,6 @@ def fill(base):
             "Changed": iso(opened + datetime.timedelta(days=3)),
             "Mail": {"label": "Write", "url": None},
         })
-        amounts.setdefault(company[2], []).append(amount or 0)
         if n % 40 == 0:
             base.comments[record] = [{
                 "id": make_id("com", n), "author": owner, "text": NOTES[n // 40 % len(NOTES)],
@@ -206,8 +203,6 @@ def fill(base):
             "Website": f"https://{name.lower().replace(' ', '-')}.example" if n % 8 else None,
             "Employees": rng.choice([12, 35, 80, 140, 420, 1300]) if n % 11 else None,
             "About": f"**{name}** works in {INDUSTRY.get(kind, 'retail').lower()}.\n" if n % 5 == 0 else None,
-            "Open deals": len(amounts.get(record, [])),
-            "Total value": round(sum(amounts.get(record, [])), 2),
             "Source": "Trade fair list" if n % 10 == 0 else None,
             "Brief": {"state": "empty", "isStale": False, "value": None} if n % 30 == 0 else None,
             "Created by": OWNERS[n % 3],

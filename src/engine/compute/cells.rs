@@ -59,39 +59,73 @@ pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: u
 
 /// The batch as numbers; nothing when one of its values is something else.
 fn numbers(lane: &Lane<'_>, len: usize) -> Option<Vec<f64>> {
-    let number = |value: Value<'_>| match value {
-        Value::Number(number) if number.is_finite() => Some(number),
-        Value::Bool(truth) => Some(f64::from(u8::from(truth))),
-        Value::Blank => Some(f64::from_bits(BLANK_NUMBER)),
-        _ => None,
-    };
     match lane {
         Lane::Numbers(all) => {
             let odd = all.iter().fold(false, |odd, n| odd | !(n.is_finite() | (n.to_bits() == BLANK_NUMBER)));
-            (!odd).then(|| all.to_vec())
+            return (!odd).then(|| all.to_vec());
         }
-        Lane::Truths(all) => Some(all.iter().map(|truth| f64::from(u8::from(*truth))).collect()),
-        Lane::Values(all) => all.iter().map(|value| number(*value)).collect(),
-        other => (0..len).map(|row| number(other.at(row))).collect(),
+        Lane::Truths(all) => return Some(all.iter().map(|truth| f64::from(u8::from(*truth))).collect()),
+        _ => {}
     }
+    let mut numbers = Vec::with_capacity(len);
+    for row in 0..len {
+        numbers.push(match lane.at(row) {
+            Value::Number(number) if number.is_finite() => number,
+            Value::Bool(truth) => f64::from(u8::from(truth)),
+            Value::Blank => f64::from_bits(BLANK_NUMBER),
+            _ => return None,
+        });
+    }
+    Some(numbers)
 }
 
+/// Texts kept for the next rows of a batch: branches give the same few texts again and again, and
+/// a copy of one costs less than making it.
+const KEPT: usize = 32;
+
 fn texts(lane: &Lane<'_>, len: usize) -> Option<Vec<EcoString>> {
-    (0..len)
-        .map(|row| match lane.at(row) {
-            Value::Text(text) => Some(EcoString::from(text)),
-            Value::Blank => Some(EcoString::new()),
-            _ => None,
-        })
-        .collect()
+    let owned = |value: &Value<'_>| match value {
+        Value::Text(text) => Some(EcoString::from(*text)),
+        Value::Blank => Some(EcoString::new()),
+        _ => None,
+    };
+    if let Lane::Choices(places, values, blank) = lane {
+        let each = values.iter().map(owned).collect::<Option<Vec<_>>>()?;
+        let blank = owned(blank)?;
+        return Some(places.iter().map(|at| each.get(*at as usize).unwrap_or(&blank).clone()).collect());
+    }
+    let mut kept: [(*const u8, EcoString); KEPT] =
+        std::array::from_fn(|_| (std::ptr::null(), EcoString::new()));
+    let mut texts = Vec::with_capacity(len);
+    let mut hits = 0;
+    for row in 0..len {
+        texts.push(match lane.at(row) {
+            Value::Blank => EcoString::new(),
+            // Nothing came twice so far: nothing will.
+            Value::Text(text) if hits == 0 && row > 4 * KEPT => EcoString::from(text),
+            Value::Text(text) => {
+                let place = &mut kept[(text.as_ptr() as usize / 8 + text.len()) % KEPT];
+                if place.0 != text.as_ptr() || place.1.len() != text.len() {
+                    *place = (text.as_ptr(), EcoString::from(text));
+                } else {
+                    hits += 1;
+                }
+                place.1.clone()
+            }
+            _ => return None,
+        });
+    }
+    Some(texts)
 }
 
 fn instants(lane: &Lane<'_>, len: usize) -> Option<Vec<i64>> {
-    (0..len)
-        .map(|row| match lane.at(row) {
-            Value::Date(ms, _) => Some(ms),
-            Value::Blank => Some(BLANK_INSTANT),
-            _ => None,
-        })
-        .collect()
+    let mut instants = Vec::with_capacity(len);
+    for row in 0..len {
+        instants.push(match lane.at(row) {
+            Value::Date(ms, _) => ms,
+            Value::Blank => BLANK_INSTANT,
+            _ => return None,
+        });
+    }
+    Some(instants)
 }

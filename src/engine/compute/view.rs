@@ -206,7 +206,7 @@ fn typed_lane<'a>(
             let choices = rows.table.fields[field].kind.choices().unwrap_or_default();
             let mut names = bumpalo::collections::Vec::with_capacity_in(choices.len(), arena);
             names.extend(choices.iter().map(|choice| Value::Text(&choice.name)));
-            Lane::Choices(places.piece(first)?.get(..len)?, names.into_bump_slice())
+            Lane::Choices(places.piece(first)?.get(..len)?, names.into_bump_slice(), Value::Blank)
         }
         _ => return None,
     })

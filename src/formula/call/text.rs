@@ -12,12 +12,14 @@ use crate::value::Value;
 use crate::work::MAX_TEXT_RESULT;
 
 /// How many UTF-16 units a text has.
-fn units(text: &str) -> usize {
+#[inline]
+pub(crate) fn units(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }
 
 /// The byte after the first `count` units; a character cut in half is left out.
-fn byte_at(text: &str, count: usize) -> usize {
+#[inline]
+pub(crate) fn byte_at(text: &str, count: usize) -> usize {
     match text.as_bytes().get(..count) {
         Some(head) if head.is_ascii() => return count,
         None if text.is_ascii() => return text.len(),
@@ -38,7 +40,8 @@ fn whole(value: f64, least: f64) -> usize {
     value.floor().max(least).min(1e12) as usize
 }
 
-fn head(text: &str, count: usize) -> &str {
+#[inline]
+pub(crate) fn head(text: &str, count: usize) -> &str {
     text.get(..byte_at(text, count)).unwrap_or(text)
 }
 

@@ -65,8 +65,8 @@ pub(super) struct ReadNames {
     /// The text must be a whole name. Otherwise it need only start like one.
     #[serde(default)]
     exact: bool,
-    /// The patterns for each name, where they do not follow from the names.
-    each: Option<Vec<String>>,
+    /// The patterns for each name; nothing where they follow from the names.
+    each: Option<Vec<Option<String>>>,
     #[serde(skip)]
     found: OnceLock<Option<Pattern>>,
     #[serde(skip)]
@@ -93,7 +93,11 @@ impl ReadNames {
             return order.iter().find_map(position);
         }
         let patterns = self.compiled.get_or_init(|| match &self.each {
-            Some(each) => each.iter().map(|pattern| Pattern::new(pattern, true)).collect(),
+            Some(each) => {
+                let own = |at: usize| each.get(at).and_then(Option::as_ref);
+                let usual = prefixes(lists).into_iter().enumerate();
+                usual.map(|(at, usual)| own(at).map_or(usual, |text| Pattern::new(text, true))).collect()
+            }
             None => prefixes(lists),
         });
         patterns.iter().position(|pattern| pattern.is_match(text))

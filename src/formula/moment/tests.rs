@@ -86,7 +86,9 @@ fn impossible_parts_are_no_instant() {
     assert_eq!(instant(2024, 13, 1, 0, 0, 0, 0), None);
     assert_eq!(instant(2024, 1, 1, 24, 0, 0, 0), None);
     assert_eq!(instant(i64::MAX, i64::MIN, i64::MAX, 0, 0, 0, 0), None);
-    assert_eq!(instant(9_999, 12, 31, 23, 59, 59, 999), None);
+    assert_eq!(instant(9_999, 12, 31, 23, 59, 59, 999), Some(LATEST));
+    assert_eq!(instant(-9_999, 1, 1, 0, 0, 0, 0), Some(EARLIEST));
+    assert_eq!(instant(10_000, 1, 1, 0, 0, 0, 0), None);
 }
 
 #[test]

@@ -7,8 +7,9 @@
 use std::cmp::Ordering;
 
 use ecow::EcoString;
-use tablewright_core::model::cell::{BLANK_CHOICE, BLANK_INSTANT, BLANK_NUMBER};
+use tablewright_core::model::cell::{BLANK_INSTANT, BLANK_NUMBER};
 
+use super::kernel::kernel;
 use super::row::{any_or_all, is_error, join, operate, usable};
 use super::{Op, Program, StepId};
 use crate::call::{Prepared, call};
@@ -37,8 +38,8 @@ pub enum Lane<'a> {
     Texts(&'a [EcoString]),
     /// Instants; the blank mark is nothing.
     Instants(&'a [i64]),
-    /// Places in a list of names; the blank mark is nothing.
-    Choices(&'a [u32], &'a [Value<'a>]),
+    /// Places in a list of values, and the value of the blank mark.
+    Choices(&'a [u32], &'a [Value<'a>], Value<'a>),
     /// Anything.
     Values(&'a [Value<'a>]),
 }
@@ -62,10 +63,8 @@ impl<'a> Lane<'a> {
                 BLANK_INSTANT => Value::Blank,
                 ms => Value::Date(ms, None),
             },
-            Self::Choices(all, names) => match all[row] {
-                BLANK_CHOICE => Value::Blank,
-                at => names.get(at as usize).copied().unwrap_or(Value::Blank),
-            },
+            // The blank mark lies behind every list.
+            Self::Choices(all, values, blank) => values.get(all[row] as usize).copied().unwrap_or(*blank),
             Self::Values(all) => all[row],
         }
     }
@@ -133,7 +132,12 @@ impl Program {
         match self.result() {
             ResultType::Mixed | ResultType::Text | ResultType::List => match lane {
                 Lane::Texts(_) => lane,
-                Lane::Choices(..) if self.result() == ResultType::Text => lane,
+                Lane::Choices(_, values, _)
+                    if self.result() == ResultType::Text && !values.iter().any(is_list) =>
+                {
+                    lane
+                }
+                Lane::Values(all) if self.result() == ResultType::Text && !all.iter().any(is_list) => lane,
                 _ => {
                     let each = (0..len).map(|row| self.as_result(lane.at(row), work));
                     Lane::Values(collect(work.arena, each, len))
@@ -175,6 +179,36 @@ impl Program {
                     Err(fault) => Value::Error(fault),
                 }),
             },
+            Op::Call(function, args, ready) => {
+                let lanes: Vec<Lane<'a>> = args.iter().map(|id| self.lane(*id, batch, wanted)).collect();
+                if let Err(fault) = work.spend(wanted.len() * 20) {
+                    return Lane::Same(Value::Error(fault));
+                }
+                kernel(*function, &lanes, ready, wanted, batch.len, work).unwrap_or_else(|| {
+                    let mut values = vec![Value::Blank; lanes.len()];
+                    let out = work.arena.alloc_slice_fill_copy(batch.len, Value::Blank);
+                    wanted.each(|row| {
+                        for (value, lane) in values.iter_mut().zip(&lanes) {
+                            *value = lane.at(row);
+                        }
+                        out[row] = call(*function, &values, Prepared(ready), work);
+                    });
+                    Lane::Values(out)
+                })
+            }
+            Op::Switch { subject, cases, otherwise } => {
+                let subject = self.lane(*subject, batch, wanted);
+                // Constant results for a select field: one for each choice, none for each row.
+                if let Lane::Choices(places, names, _) = subject
+                    && names.len() <= BATCH / 4
+                    && let Some((results, rest)) = self.table(names, cases, *otherwise, work)
+                {
+                    return Lane::Choices(places, results, rest);
+                }
+                let out = work.arena.alloc_slice_fill_copy(batch.len, Value::Blank);
+                self.switch(subject, cases, *otherwise, batch, wanted, out);
+                Lane::Values(out)
+            }
             Op::IsError(inner) => {
                 let lane = self.lane(*inner, batch, wanted);
                 let out = work.arena.alloc_slice_fill_copy(batch.len, false);
@@ -214,10 +248,6 @@ impl Program {
                     None => fails.iter().for_each(|row| out[usize::from(*row)] = Value::Blank),
                 }
             }
-            Op::Switch { subject, cases, otherwise } => {
-                let subject = self.lane(*subject, batch, wanted);
-                self.switch(subject, cases, *otherwise, batch, wanted, out);
-            }
             Op::Until(end, all) => self.until(*end, all, batch, wanted, out),
             Op::Chain(first, rest) if matches!(rest.first(), Some((Operator::Join, _))) => {
                 let parts: Vec<Lane<'a>> = std::iter::once(*first)
@@ -242,15 +272,9 @@ impl Program {
                     .modified(batch.first + row, fields)
                     .map_or(Value::Blank, |ms| Value::Date(ms, None));
             }),
-            Op::Call(function, args, ready) => {
-                let lanes: Vec<Lane<'a>> = args.iter().map(|id| self.lane(*id, batch, wanted)).collect();
-                let mut values = vec![Value::Blank; lanes.len()];
-                wanted.each(|row| {
-                    for (value, lane) in values.iter_mut().zip(&lanes) {
-                        *value = lane.at(row);
-                    }
-                    out[row] = call(*function, &values, Prepared(ready), batch.work);
-                });
+            Op::Constant(constant) => {
+                let value = constant.value(batch.work.arena);
+                wanted.each(|row| out[row] = value);
             }
             _ => {
                 let lane = self.lane(id, batch, wanted);
@@ -268,12 +292,6 @@ impl Program {
         wanted: Selection<'_>,
         out: &mut [Value<'a>],
     ) {
-        if let Lane::Choices(places, names) = subject
-            && names.len() <= BATCH / 4
-            && let Some((results, rest)) = self.table(names, cases, otherwise, batch.work)
-        {
-            return wanted.each(|row| out[row] = results.get(places[row] as usize).copied().unwrap_or(rest));
-        }
         let mut left: Vec<u16> = Vec::with_capacity(wanted.len());
         wanted.each(|row| match usable(subject.at(row)) {
             Ok(()) => left.push(row as u16),
@@ -367,6 +385,10 @@ fn map<'a, R: Rows + ?Sized>(
     let out = batch.work.arena.alloc_slice_fill_copy(batch.len, Value::Blank);
     wanted.each(|row| out[row] = value(row));
     Lane::Values(out)
+}
+
+fn is_list(value: &Value<'_>) -> bool {
+    matches!(value, Value::List(_))
 }
 
 /// Splits the wanted rows by a condition; rows where it is an error get it in `out`.

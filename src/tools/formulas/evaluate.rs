@@ -72,9 +72,9 @@ struct Evaluated {
     #[serde(skip_serializing_if = "Option::is_none")]
     statistics: Option<Statistics>,
     /// Each part of the formula with its value.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     trace: Vec<Part>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Found>,
 }
 

@@ -24,7 +24,7 @@ fn read(path: &PathBuf) -> Vec<Value> {
 
 /// All cases: file, line.
 fn all(rejected: bool) -> Vec<(String, Value)> {
-    let mut files: Vec<PathBuf> = vec![folder(), folder().join("own")]
+    let mut files: Vec<PathBuf> = [folder(), folder().join("own")]
         .iter()
         .flat_map(|folder| std::fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())

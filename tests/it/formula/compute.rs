@@ -77,7 +77,7 @@ fn cell(snapshot: &Snapshot, table: &str, record: &str, field: &str) -> Value {
 }
 
 async fn see(engine: &Engine, table: &str, record: &str, field: &str) -> Value {
-    cell(&*engine.snapshot(base()).await.unwrap(), table, record, field)
+    cell(&engine.snapshot(base()).await.unwrap(), table, record, field)
 }
 
 /// Every cell of every record.
@@ -133,10 +133,10 @@ async fn values_follow_links_across_tables_and_survive_a_restart() {
     ] {
         assert_eq!(see(&engine, table, record, field).await, value, "{record} {field}");
     }
-    let before = everything(&*engine.snapshot(base()).await.unwrap());
+    let before = everything(&engine.snapshot(base()).await.unwrap());
     engine.close().await;
     let engine = open(directory.path(), &clock).await;
-    assert_eq!(everything(&*engine.snapshot(base()).await.unwrap()), before);
+    assert_eq!(everything(&engine.snapshot(base()).await.unwrap()), before);
 }
 
 #[tokio::test]
