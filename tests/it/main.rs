@@ -12,6 +12,7 @@ mod engine;
 mod formula;
 mod fuzz;
 mod generated;
+mod guide;
 mod http;
 mod owner;
 mod stdio;
