@@ -5,7 +5,6 @@ mod base;
 mod demo;
 mod doctor;
 mod formula;
-mod formula_table;
 mod generate;
 mod serve;
 mod token;

@@ -69,7 +69,7 @@ pub enum Command {
     Token(Token),
     /// Check, evaluate, explain and lay out formulas.
     #[command(subcommand)]
-    Formula(super::formula::Formula),
+    Formula(Formula),
     /// Show the settings in force and check that everything is in order.
     Doctor,
     /// Write the files that are made from the code: schemas and the table of tools.
@@ -175,4 +175,71 @@ pub enum Token {
         /// Name or id.
         token: String,
     },
+}
+
+/// What to do with a formula.
+#[derive(Debug, Subcommand)]
+pub enum Formula {
+    /// Say what is wrong with a formula; exit code 1 when Airtable would refuse it.
+    Check {
+        #[command(flatten)]
+        against: Against,
+        /// The formula.
+        formula: String,
+    },
+    /// Work a formula out: on given values, or over a table.
+    Eval(Eval),
+    /// Say in plain words what a formula does.
+    Explain {
+        #[command(flatten)]
+        against: Against,
+        /// The formula.
+        formula: String,
+    },
+    /// Lay a formula out.
+    Format {
+        /// The formula.
+        formula: String,
+    },
+    /// List the functions, or show one.
+    Functions {
+        /// Its name.
+        name: Option<String>,
+    },
+    /// Read JSON lines `{"id","formula","fields":{"Name":{"type","options"?,"value"}},"now"}` on
+    /// standard input and write one line each.
+    Batch,
+}
+
+/// Which fields a formula may name.
+#[derive(Debug, clap::Args)]
+pub struct Against {
+    /// Name, id or URL of the base whose fields the formula names.
+    #[arg(long, requires = "table")]
+    pub base: Option<String>,
+    /// Its table.
+    #[arg(long, requires = "base")]
+    pub table: Option<String>,
+    /// Fields as JSON: {"Name": {"type": "number", "value": 3}}.
+    #[arg(long, value_name = "JSON", conflicts_with = "base")]
+    pub fields: Option<String>,
+}
+
+/// Working a formula out.
+#[derive(Debug, clap::Args)]
+pub struct Eval {
+    #[command(flatten)]
+    pub against: Against,
+    /// The formula.
+    #[arg(long)]
+    pub formula: String,
+    /// The moment NOW() means, in ISO form; the clock's by default.
+    #[arg(long, value_name = "ISO")]
+    pub now: Option<String>,
+    /// Over a table: print rows, rows per second and time instead of values.
+    #[arg(long, requires = "base")]
+    pub stats: bool,
+    /// Over a table: how many values to print.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub limit: usize,
 }

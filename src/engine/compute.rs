@@ -5,14 +5,16 @@
 
 mod cells;
 mod define;
+mod depend;
 mod impact;
 mod plan;
 mod run;
 mod view;
 
 pub use define::{settle, with_names};
+pub use depend::Place;
 pub use impact::{Affected, Change, Effect, impact};
-pub use plan::{Computed, Job, Place, Plan};
+pub use plan::{Computed, Job, Plan};
 pub(crate) use run::by_column;
 pub use run::{evaluate, rehearse, trace};
 pub use run::{recompute_all, recompute_changed, refresh};

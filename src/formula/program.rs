@@ -1,5 +1,6 @@
 //! A checked formula as a compact program.
 
+mod columns;
 mod compile;
 mod fold;
 mod kernel;

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench formula`
 
+#![expect(clippy::print_stdout, reason = "its figures are its output")]
+
 use std::time::Instant;
 
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use tablewright_core::model::{Base, Field, FieldId, FieldType, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_formula::syntax::{Kind, field_name, parse};
-use tablewright_formula::{ResultType, Scope, compile, resolve};
+use tablewright_formula::{ResultType, Scope, compile};
 
-use super::plan::Place;
+use super::depend::{Place, needs, places};
 
 /// Settles the computed fields of a base: formulas name fields by id, `isValid` and `result` say
 /// whether and what they give. A field that depends on itself is refused.
@@ -72,14 +72,7 @@ fn rewrite(text: &str, scope: &Scope, written: impl Fn(usize) -> Option<String>)
 
 /// The computed fields, each after what it depends on.
 fn order(base: &Base) -> Result<Vec<Place>, Fault> {
-    let places: FxHashMap<FieldId, Place> = base
-        .tables
-        .iter()
-        .enumerate()
-        .flat_map(|(table, t)| {
-            t.fields.iter().enumerate().map(move |(field, f)| (f.id, Place { table, field }))
-        })
-        .collect();
+    let places = places(base);
     let mut done = FxHashSet::default();
     let mut order = Vec::new();
     for (table, t) in base.tables.iter().enumerate() {
@@ -148,45 +141,6 @@ fn is_ours(field: &Field) -> bool {
         field.kind,
         FieldType::Formula { .. } | FieldType::Rollup(..) | FieldType::Lookup(_) | FieldType::Count(_)
     )
-}
-
-/// The fields a field's cells depend on. A link depends on what its records are called.
-pub(super) fn needs(base: &Base, places: &FxHashMap<FieldId, Place>, place: Place) -> Vec<Place> {
-    let table = &base.tables[place.table];
-    let field = &table.fields[place.field];
-    let through = |link: &tablewright_core::model::field::ThroughLink| {
-        [link.record_link_field_id, link.field_id_in_linked_table]
-            .into_iter()
-            .flatten()
-            .filter_map(|id| places.get(&id).copied())
-            .collect()
-    };
-    match &field.kind {
-        FieldType::Formula { formula, .. } => {
-            let scope = Scope::of_table(table);
-            let (tree, mut problems) = parse(formula);
-            let facts = resolve(&tree, &scope, &mut problems);
-            let fields = facts.all_fields();
-            let named = fields.iter().filter_map(|at| primary_of(base, places, &table.fields[*at]));
-            named.chain(fields.iter().map(|at| Place { table: place.table, field: *at })).collect()
-        }
-        FieldType::Lookup(link) | FieldType::Rollup(link, _) => {
-            let mut all: Vec<Place> = through(link);
-            let source = link.field_id_in_linked_table.and_then(|id| places.get(&id));
-            all.extend(
-                source.and_then(|at| primary_of(base, places, &base.tables[at.table].fields[at.field])),
-            );
-            all
-        }
-        FieldType::Count(link) => through(link),
-        _ => Vec::new(),
-    }
-}
-
-/// The primary field of the table a link field leads to.
-fn primary_of(base: &Base, places: &FxHashMap<FieldId, Place>, field: &Field) -> Option<Place> {
-    let linked = base.table_by_id(field.link()?.linked_table_id)?;
-    places.get(&linked.primary_field_id).copied()
 }
 
 /// What a computed field gives: whether it can be used, and the type of its cells.

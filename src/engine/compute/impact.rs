@@ -6,8 +6,8 @@ use tablewright_core::model::{Base, FieldId, FieldType, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_formula::{Problem, Scope, compile};
 
-use super::define::{needs, settle};
-use super::plan::Place;
+use super::define::settle;
+use super::depend::{Place, needs, places};
 
 /// What is to happen to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Affected {
 
 /// What depends on a field and what the change does to it, worst first.
 pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affected>, Fault> {
-    let places: FxHashMap<FieldId, Place> = places(base);
+    let places = places(base);
     let start = *places
         .get(&field)
         .ok_or_else(|| Fault::new(Code::UnknownField, format!("there is no field {field} in this base.")))?;
@@ -97,15 +97,6 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     views(base, &after, start, field, &mut found);
     found.sort_by_key(|affected| (affected.effect, affected.distance));
     Ok(found)
-}
-
-fn places(base: &Base) -> FxHashMap<FieldId, Place> {
-    let tables = base.tables.iter().enumerate();
-    tables
-        .flat_map(|(table, t)| {
-            t.fields.iter().enumerate().map(move |(field, f)| (f.id, Place { table, field }))
-        })
-        .collect()
 }
 
 /// The base after the change.

@@ -5,16 +5,7 @@ use tablewright_core::model::field::ThroughLink;
 use tablewright_core::model::{Base, Field, FieldId, FieldType, TableId};
 use tablewright_formula::{Program, Scope, compile};
 
-use super::define::needs;
-
-/// A field by its places: of its table among the tables, of itself among the fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The table.
-    pub table: usize,
-    /// The field.
-    pub field: usize,
-}
+use super::depend::{Place, needs, places};
 
 /// Where values come from: the link field here, the table it leads to, the field there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +77,7 @@ impl Plan {
     /// The plan of a settled schema.
     pub fn of(base: &Base) -> Self {
         let mut plan = Self::default();
-        let places: FxHashMap<FieldId, Place> = base
-            .tables
-            .iter()
-            .enumerate()
-            .flat_map(|(table, t)| {
-                t.fields.iter().enumerate().map(move |(field, f)| (f.id, Place { table, field }))
-            })
-            .collect();
+        let places = places(base);
         let mut waiting: Vec<(Place, Vec<Place>)> = Vec::new();
         for (table, t) in base.tables.iter().enumerate() {
             let scope = Scope::of_table(t);

@@ -10,7 +10,8 @@ use tablewright_core::model::{Cell, RecordId, TableId};
 use tablewright_formula::{BATCH, Owned, Program, Span, Value, Work};
 
 use super::cells;
-use super::plan::{Computed, Job, Place, Plan, Through};
+use super::depend::Place;
+use super::plan::{Computed, Job, Plan, Through};
 use super::view::TableRows;
 use crate::base::column::Data;
 use crate::base::{Column, Snapshot, TableChanges, TableData};

@@ -5,7 +5,8 @@ use tablewright_core::model::cell::BLANK_INSTANT;
 use tablewright_core::model::{Base, Cell, RecordId, Table};
 use tablewright_formula::{Lane, Rows, Value, Work, json_value};
 
-use super::plan::{Job, Place, Plan, Through};
+use super::depend::Place;
+use super::plan::{Job, Plan, Through};
 use crate::base::column::{Data, number};
 use crate::base::{Snapshot, TableData};
 

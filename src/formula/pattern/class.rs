@@ -1,10 +1,9 @@
 //! Classes: `[...]`, `[:alpha:]`, `\d` and `\p{Greek}`.
 
-use super::translate::{Scanned, Scanner, fault, plain};
+use super::translate::{NONE, Scanned, Scanner, fault, plain};
 
 /// Classes of all and of no characters, without a wide range that (?i) would go through.
 pub(super) const ALL: &str = "[^0&&1]";
-pub(super) const NONE: &str = "[0&&1]";
 
 /// About the size of `\pL`, counted for every named class.
 const NAMED_CLASS: u32 = 150_000;

@@ -1,7 +1,9 @@
 //! Writes an RE2 pattern in the syntax of the `regex` crate.
 
 use super::PatternFault;
-use super::class::NONE;
+
+/// A class without characters.
+pub(super) const NONE: &str = "[0&&1]";
 
 /// Deepest nesting of groups and stacked repetitions. The compiler behind is recursive: a level
 /// takes up to 5 KB of stack, and 40 KB in a debug build, where test threads have 2 MB.

@@ -278,3 +278,82 @@ proptest! {
         });
     }
 }
+
+/// A base with every kind of column: typed, odd, blank, linked; more rows than two batches.
+fn wide() -> Value {
+    let choices = json!({"choices": [{"name": "red"}, {"name": "blue"}, {"name": "a"}]});
+    let field = |name: &str, kind: &str, options: Value| json!({"id": format!("fldWide{name:x<10}"), "name": name, "type": kind, "options": options});
+    let fields = vec![
+        field("Name", "singleLineText", json!({})),
+        field("Empty", "multilineText", json!({})),
+        field("N", "number", json!({"precision": 2})),
+        field("Zero", "currency", json!({"precision": 2})),
+        field("Nothing", "number", json!({"precision": 0})),
+        field("Done", "checkbox", json!({})),
+        field("Due", "date", json!({})),
+        field("At", "dateTime", json!({"timeZone": "utc"})),
+        field("Kind", "singleSelect", choices.clone()),
+        field("Tags", "multipleSelects", choices),
+        field("Link", "multipleRecordLinks", json!({"linkedTableId": "tblOther000000000"})),
+        field(
+            "List",
+            "multipleLookupValues",
+            json!({"recordLinkFieldId": "fldWideLinkxxxxxx", "fieldIdInLinkedTable": "fldOtherN00000000"}),
+        ),
+        field("Bad", "formula", json!({"formula": "NOSUCH()"})),
+    ];
+    let others: Vec<Value> = (0..5)
+        .map(|n| json!({"id": format!("recOther{n}xxxxxxxx"), "fields": {"Title": format!("t{n}"), "N": ([json!(1), json!(2.5), json!(null), json!(-3), json!(0)][n])}}))
+        .collect();
+    let rows: Vec<Value> = (0..2_500usize)
+        .map(|n| {
+            let mut cells = json!({"Name": (["", "a", "Ada Lovelace 💰", "12", "2024-03-31"][n % 5]), "N": n as f64 / 7.0 - 20.0,
+                "Zero": 0, "Done": n % 3 == 0, "Due": format!("2024-02-{:02}", n % 29 + 1), "At": "2026-03-29T01:30:00.000Z"});
+            let map = cells.as_object_mut().unwrap();
+            if n % 4 > 0 {
+                map.insert("Kind".into(), json!((["red", "blue", "a"][n % 3])));
+                map.insert("Tags".into(), json!((["red", "blue", "a"][..n % 4])));
+            }
+            let linked: Vec<String> = (0..n % 4).map(|at| format!("recOther{}xxxxxxxx", (n + at) % 5)).collect();
+            map.insert("Link".into(), json!(linked));
+            match n % 500 {
+                499 => drop(map.insert("N".into(), json!({"specialValue": "NaN"}))),
+                498 => drop(map.insert("Bad".into(), json!({"error": "#ERROR!"}))),
+                497 => drop(map.insert("Due".into(), json!("soon"))),
+                496 => drop(map.remove("At")),
+                495 => drop(map.remove("N")),
+                _ => {}
+            }
+            json!({"id": format!("recWide{n:0>10}"), "fields": cells})
+        })
+        .collect();
+    json!({"base": {"id": "appWide0000000000", "name": "Wide"},
+        "tables": [{"id": "tblWide0000000000", "name": "Wide", "fields": fields},
+            {"id": "tblOther000000000", "name": "Other", "fields": [
+                {"id": "fldOtherTitle0000", "name": "Title", "type": "singleLineText"},
+                {"id": "fldOtherN00000000", "name": "N", "type": "number", "options": {"precision": 1}}]}],
+        "records": {"Wide": rows, "Other": others}})
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tables_give_the_same_by_row_and_by_column(text in super::laws::formula()) {
+        static WIDE: std::sync::LazyLock<Snapshot> =
+            std::sync::LazyLock::new(|| base_file::read(wide().to_string().as_bytes(), 0).unwrap().snapshot);
+        let now = parse_instant(NOON).unwrap();
+        let (program, _) =
+            tablewright_formula::compile(&text, &tablewright_formula::Scope::of_table(&WIDE.schema.tables[0])).unwrap();
+        let mut by_column: Vec<Value> = Vec::with_capacity(2_500);
+        compute::evaluate(&WIDE, 0, &program, None, now, &mut |_, value| by_column.push(value.json()));
+        // Every kind of row, at the edges of batches too.
+        let slots: Vec<usize> = (0..2_500).filter(|slot| slot % 41 == 0 || slot % 500 > 493 || (1_020..1_030).contains(slot)).collect();
+        let mut at = 0;
+        compute::evaluate(&WIDE, 0, &program, Some(&slots), now, &mut |slot, value| {
+            assert_eq!(value.json(), by_column[slot], "row {slot} of {text}");
+            at += 1;
+        });
+        prop_assert_eq!(at, slots.len());
+    }
+}

@@ -40,7 +40,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// Formulas that are well formed, over the fields above, of any types.
-fn formula() -> impl Strategy<Value = String> {
+pub(super) fn formula() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         prop::sample::select(vec![
             "{Name}",

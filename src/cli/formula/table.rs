@@ -5,22 +5,22 @@ use tablewright_core::model::Table;
 use tablewright_formula::Scope;
 use tablewright_formula::given::Outcome;
 
-use super::args::Global;
-use super::base::administer;
-use super::formula::{Eval, given, moment, refuse};
+use super::given::{given, moment, refuse};
 use crate::admin::Command;
+use crate::cli::args::{Eval, Global};
+use crate::cli::base::administer;
 use crate::exit::{Exit, Failed};
 use crate::output::{say, shown};
 
 /// The fields of a table.
-pub async fn scope(global: &Global, base: &str, table: &str) -> anyhow::Result<Scope> {
+pub(super) async fn scope(global: &Global, base: &str, table: &str) -> anyhow::Result<Scope> {
     let command = Command::DescribeTable { base: base.to_owned(), table: table.to_owned() };
     let table: Table = serde_json::from_value(administer(global, command).await?)?;
     Ok(Scope::of_table(&table))
 }
 
 /// Works a formula out on given values, or over a table.
-pub async fn eval(global: &Global, eval: Eval) -> anyhow::Result<()> {
+pub(super) async fn eval(global: &Global, eval: Eval) -> anyhow::Result<()> {
     let (Some(base), Some(table)) = (&eval.against.base, &eval.against.table) else {
         return on_values(&eval);
     };
