@@ -39,6 +39,9 @@ pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
         loaded.config.data_dir =
             crate::config::default_data_dir().map(|d| d.with_file_name("tablewright-demo"));
     }
+    if loaded.config.tools.toolsets.is_empty() {
+        loaded.config.tools.toolsets = ["default", "formulas"].map(String::from).to_vec();
+    }
     let directory = crate::app::data_dir(&loaded.config)?;
     say(format_args!("Data directory: {}", directory.display()))?;
     let address = ([127, 0, 0, 1], demo.port).into();

@@ -106,7 +106,7 @@ pub fn kinds_of(kind: &FieldType) -> Kinds {
         | FieldType::Attachments
         | FieldType::CreatedBy
         | FieldType::LastModifiedBy
-        | FieldType::Button
+        | FieldType::Button { .. }
         | FieldType::AiText
         | FieldType::ExternalSyncSource => Kinds::TEXT,
         FieldType::MultipleSelects(_)

@@ -108,7 +108,7 @@ def schema(base):
         ("Created", "createdTime", {"result": {"type": "dateTime", "options": moment}}),
         ("Changed", "lastModifiedTime", {"isValid": True, "referencedFieldIds": [],
                                          "result": {"type": "dateTime", "options": moment}}),
-        ("Mail", "button"),
+        ("Mail", "button", {"label": "Write", "formula": '"mailto:?subject=" & ENCODE_URL_COMPONENT({Deal})'}),
         ("Activities", "multipleRecordLinks", base.link("Deals", "Activities", "Activities", "Deal")),
     ], "What we are selling", views=[{
         "id": make_id("viw", "open deals"), "name": "Open by amount", "type": "grid",
@@ -176,7 +176,6 @@ def fill(base):
             "Number": n + 1,
             "Created": iso(opened),
             "Changed": iso(opened + datetime.timedelta(days=3)),
-            "Mail": {"label": "Write", "url": None},
         })
         if n % 40 == 0:
             base.comments[record] = [{

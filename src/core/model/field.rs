@@ -148,7 +148,12 @@ pub enum FieldType {
     /// `lastModifiedBy`
     LastModifiedBy,
     /// `button`
-    Button,
+    Button {
+        /// What stands on it.
+        label: String,
+        /// The formula of the address it opens; Airtable's metadata leaves it out.
+        formula: Option<String>,
+    },
     /// `aiText`
     AiText,
     /// `externalSyncSource`
@@ -262,7 +267,10 @@ impl FieldType {
             }
             "createdBy" => Self::CreatedBy,
             "lastModifiedBy" => Self::LastModifiedBy,
-            "button" => Self::Button,
+            "button" => Self::Button {
+                label: text(raw, "label", "Open"),
+                formula: raw.get("formula").and_then(Value::as_str).map(str::to_owned),
+            },
             "aiText" => Self::AiText,
             "externalSyncSource" => Self::ExternalSyncSource,
             "manualSort" => Self::ManualSort,
@@ -283,7 +291,7 @@ impl FieldType {
                 | Self::LastModifiedTime { .. }
                 | Self::CreatedBy
                 | Self::LastModifiedBy
-                | Self::Button
+                | Self::Button { .. }
                 | Self::AiText
                 | Self::ExternalSyncSource
                 | Self::ManualSort

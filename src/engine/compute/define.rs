@@ -29,7 +29,9 @@ fn name_by_id(table: &mut Table) {
     let ids: Vec<FieldId> = table.fields.iter().map(|f| f.id).collect();
     let by_id = |text: &str| rewrite(text, &scope, |at| ids.get(at).map(|id| format!("{{{id}}}")));
     for field in &mut table.fields {
-        if let FieldType::Formula { formula, .. } = &mut field.kind {
+        if let FieldType::Formula { formula, .. } | FieldType::Button { formula: Some(formula), .. } =
+            &mut field.kind
+        {
             *formula = by_id(formula);
             let text = formula.clone();
             field.options.get_or_insert_default().insert("formula".into(), Value::String(text));
@@ -139,7 +141,11 @@ fn name(base: &Base, place: Place) -> String {
 fn is_ours(field: &Field) -> bool {
     matches!(
         field.kind,
-        FieldType::Formula { .. } | FieldType::Rollup(..) | FieldType::Lookup(_) | FieldType::Count(_)
+        FieldType::Formula { .. }
+            | FieldType::Rollup(..)
+            | FieldType::Lookup(_)
+            | FieldType::Count(_)
+            | FieldType::Button { formula: Some(_), .. }
     )
 }
 
@@ -155,6 +161,9 @@ fn settled(base: &Base, table: usize, field: usize) -> (bool, Option<Value>) {
             Ok((program, _)) => (true, result_of(program.result())),
             Err(_) => (false, None),
         },
+        FieldType::Button { formula: Some(formula), .. } => {
+            (compile(formula, &Scope::of_table(here)).is_ok(), None)
+        }
         FieldType::Rollup(link, _) => {
             let formula = link.formula.as_deref().filter(|_| source(link).is_some());
             match formula.map(|formula| compile(formula, &Scope::of_rollup())) {

@@ -37,7 +37,7 @@ pub(super) fn needs(base: &Base, places: &FxHashMap<FieldId, Place>, place: Plac
             .collect()
     };
     match &field.kind {
-        FieldType::Formula { formula, .. } => {
+        FieldType::Formula { formula, .. } | FieldType::Button { formula: Some(formula), .. } => {
             let scope = Scope::of_table(table);
             let (tree, mut problems) = parse(formula);
             let facts = resolve(&tree, &scope, &mut problems);

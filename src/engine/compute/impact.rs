@@ -182,7 +182,9 @@ fn type_words(kind: &FieldType) -> String {
 
 fn formula_of(kind: &FieldType) -> Option<(&str, bool)> {
     match kind {
-        FieldType::Formula { formula, .. } => Some((formula, false)),
+        FieldType::Formula { formula, .. } | FieldType::Button { formula: Some(formula), .. } => {
+            Some((formula, false))
+        }
         FieldType::Rollup(link, _) => Some((link.formula.as_deref()?, true)),
         _ => None,
     }

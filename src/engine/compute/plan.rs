@@ -29,6 +29,8 @@ pub enum Job {
     Lookup(Through),
     /// How many records are linked.
     Count(usize),
+    /// What stands on a button, and the formula of the address it opens.
+    Button(String, Program),
 }
 
 /// One computed field.
@@ -51,7 +53,7 @@ pub struct Computed {
 impl Computed {
     /// True when it asks when its record was last edited.
     pub fn watches_edits(&self) -> bool {
-        matches!(&self.job, Job::Formula(program) if !program.watched().is_empty())
+        matches!(&self.job, Job::Formula(program) | Job::Button(_, program) if !program.watched().is_empty())
     }
 }
 
@@ -84,7 +86,7 @@ impl Plan {
             for (field, f) in t.fields.iter().enumerate() {
                 let place = Place { table, field };
                 let Some(computed) = computed(base, &places, &scope, place, f) else { continue };
-                if let Job::Formula(program) = &computed.job {
+                if let Job::Formula(program) | Job::Button(_, program) = &computed.job {
                     for fields in program.watched() {
                         plan.watch(t, fields);
                     }
@@ -194,7 +196,7 @@ fn computed(
         volatile: false,
     };
     match &field.kind {
-        FieldType::Formula { formula, .. } => {
+        FieldType::Formula { formula, .. } | FieldType::Button { formula: Some(formula), .. } => {
             let (program, _) = compile(formula, scope).ok()?;
             computed.needs = program.fields().to_vec();
             computed.volatile = program.is_volatile();
@@ -206,7 +208,10 @@ fn computed(
                     .and_then(|linked| places.get(&linked.primary_field_id));
                 computed.reads.extend(primary.and_then(|primary| leading(base, places, here, *at, *primary)));
             }
-            computed.job = Job::Formula(program);
+            computed.job = match &field.kind {
+                FieldType::Button { label, .. } => Job::Button(label.clone(), program),
+                _ => Job::Formula(program),
+            };
         }
         FieldType::Rollup(link, _) => {
             let through = through(base, places, place, link)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::json;
 use tablewright_core::model::{Cell, RecordId, TableId};
 use tablewright_formula::{BATCH, Owned, Program, Span, Value, Work};
 
@@ -235,13 +236,13 @@ fn some(snapshot: &mut Snapshot, computed: &Computed, slots: &BTreeSet<usize>, n
 }
 
 /// The value of a field that is no formula, for one row.
-fn one(
+fn one<'a>(
     snapshot: &Snapshot,
-    rows: &TableRows<'_>,
+    rows: &'a TableRows<'_>,
     field: &tablewright_core::model::Field,
-    job: &Job,
+    job: &'a Job,
     slot: usize,
-    work: &Work<'_>,
+    work: &Work<'a>,
 ) -> Cell {
     match job {
         Job::Count(link) => Cell::Number(rows.count(*link, slot) as f64),
@@ -255,6 +256,10 @@ fn one(
             let inner = Work::new(&arena, work.now);
             let values = Values(rows.linked(*through, slot, &inner).own());
             cells::cell(field, program.row(&values, 0, &Work::new(&arena, work.now)))
+        }
+        Job::Button(label, program) => {
+            let url = program.row(rows, slot, work).text(work).ok().filter(|url| !url.is_empty());
+            Cell::Json(Arc::new(json!({ "label": label, "url": url })))
         }
         Job::Formula(_) => Cell::Blank,
     }

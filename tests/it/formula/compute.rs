@@ -99,6 +99,8 @@ async fn values_follow_links_across_tables_and_survive_a_restart() {
         (ORDERS, "recOrder100000000", "Late", json!(1)),
         (ORDERS, "recOrder200000000", "Late", json!(0)),
         (ORDERS, "recOrder300000000", "Ratio", json!({"specialValue": "Infinity"})),
+        (ORDERS, "recOrder100000000", "Pay", json!({"label": "Pay", "url": "https://pay.example/?o=O-001"})),
+        (ORDERS, "recOrder200000000", "Pay", json!({"label": "Pay", "url": null})),
         (ORDERS, "recOrder100000000", "Broken", json!("as it came")),
         (ORDERS, "recOrder100000000", "Edited", json!(null)),
         (CUSTOMERS, "recAda00000000000", "How many", json!(2)),
