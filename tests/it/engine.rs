@@ -10,9 +10,9 @@ use tablewright_core::clock::HeldClock;
 use tablewright_core::model::{BaseId, Cell, RecordId, TableId};
 use tablewright_engine::base::changes::ChangeKind;
 use tablewright_engine::local::{Action, Outcome, Write};
-use tablewright_engine::{AuditEntry, Engine, Options, Snapshot, base_file};
+use tablewright_engine::{Engine, Options, Snapshot, base_file};
 
-use crate::support::root;
+use crate::support::{audit_line, root};
 
 const BASE: &str = "appShop0000000000";
 const GOODS: &str = "tblGoods000000000";
@@ -38,21 +38,9 @@ async fn open_shop(directory: &Path, clock: &HeldClock) -> Engine {
     engine
 }
 
-fn line(outcome: &str) -> AuditEntry {
-    AuditEntry {
-        at: 0,
-        principal: "test".into(),
-        face: "test",
-        action: "write".into(),
-        target: String::new(),
-        outcome: outcome.into(),
-        duration_us: 0,
-    }
-}
-
 async fn write(engine: &Engine, to: &str, action: Action, typecast: bool, atomic: bool) -> Outcome {
     let write = Write { table: table(to), action, typecast, atomic };
-    engine.commit(base(), write, "test".into(), line).await.unwrap()
+    engine.commit(base(), write, "test".into(), audit_line).await.unwrap()
 }
 
 fn cells(value: Value) -> Map<String, Value> {
@@ -122,7 +110,7 @@ fn an_atomic_write_does_all_or_nothing() {
         let records = vec![cells(json!({"Name": "good"})), cells(json!({"Stock": "bad"}))];
         let refused =
             Write { table: table(GOODS), action: Action::Create(records), typecast: false, atomic: true };
-        let fault = engine.commit(base(), refused, "test".into(), line).await.unwrap_err();
+        let fault = engine.commit(base(), refused, "test".into(), audit_line).await.unwrap_err();
         assert!(fault.message.starts_with("record 2:"), "{fault}");
         assert_eq!(engine.snapshot(base()).await.unwrap().records(), 6);
         engine.close().await;

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tablewright_engine::AuditEntry;
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -342,4 +343,17 @@ pub fn run_client(mut command: Command) -> String {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
     stdout.into_owned()
+}
+
+/// A line for the audit log, for tests that use the engine by itself.
+pub fn audit_line(outcome: &str) -> AuditEntry {
+    AuditEntry {
+        at: 0,
+        principal: "test".into(),
+        face: "test",
+        action: "write".into(),
+        target: String::new(),
+        outcome: outcome.into(),
+        duration_us: 0,
+    }
 }

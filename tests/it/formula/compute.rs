@@ -10,9 +10,9 @@ use tablewright_core::model::cell::parse_instant;
 use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_engine::compute::{self, Change, Effect, impact, recompute_all};
 use tablewright_engine::local::{Action, Write};
-use tablewright_engine::{AuditEntry, Engine, Options, Snapshot, base_file};
+use tablewright_engine::{Engine, Options, Snapshot, base_file};
 
-use crate::support::root;
+use crate::support::{audit_line, root};
 
 const CUSTOMERS: &str = "tblCustomers00000";
 const ORDERS: &str = "tblOrders00000000";
@@ -42,21 +42,9 @@ async fn open_orders(directory: &Path, clock: &HeldClock) -> Engine {
     engine
 }
 
-fn line(outcome: &str) -> AuditEntry {
-    AuditEntry {
-        at: 0,
-        principal: "test".into(),
-        face: "test",
-        action: "write".into(),
-        target: String::new(),
-        outcome: outcome.into(),
-        duration_us: 0,
-    }
-}
-
 async fn write(engine: &Engine, table: &str, action: Action) -> Vec<RecordId> {
     let write = Write { table: table.parse().unwrap(), action, typecast: true, atomic: false };
-    let outcome = engine.commit(base(), write, "test".into(), line).await.unwrap();
+    let outcome = engine.commit(base(), write, "test".into(), audit_line).await.unwrap();
     outcome.records.into_iter().filter_map(Result::ok).collect()
 }
 
