@@ -11,6 +11,7 @@ use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Rights, TableView};
 use tablewright_engine::base_file;
+use tablewright_formula::Problem;
 
 use crate::app::App;
 
@@ -164,16 +165,14 @@ const RUNS: usize = 5;
 const MAX_VALUES: usize = 10_000;
 
 fn evaluate(view: &TableView, formula: &str, now: i64, limit: usize, stats: bool) -> Result<Value, Fault> {
-    let (program, _) = tablewright_formula::compile(formula, &view.scope()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
-        Fault::new(Code::InvalidArguments, lines.join("\n"))
-    })?;
+    let (program, _) = tablewright_formula::compile(formula, &view.scope())
+        .map_err(|problems| Fault::new(Code::InvalidArguments, Problem::joined(&problems)))?;
     if stats {
         let mut seconds = Vec::with_capacity(RUNS);
         let mut rows = 0;
         for _ in 0..=RUNS {
             let started = Instant::now();
-            rows = view.rehearse(&program, now);
+            rows = view.rehearse(&program, now)?;
             seconds.push(started.elapsed().as_secs_f64());
         }
         // The first run warms up.
@@ -187,7 +186,7 @@ fn evaluate(view: &TableView, formula: &str, now: i64, limit: usize, stats: bool
         if values.len() < limit.min(MAX_VALUES) {
             values.push(json!({"id": view.row(slot).id, "value": value.json()}));
         }
-    });
+    })?;
     Ok(json!({"rows": view.len(), "result": program.result().as_str(), "values": values}))
 }
 

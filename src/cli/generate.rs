@@ -89,6 +89,7 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     }
     files.insert("schemas/files/config.json".into(), pretty(&Value::Object(schema_of::<Config>())));
     files.insert("schemas/files/base.json".into(), pretty(&Value::Object(schema_of::<BaseFile>())));
+    tablewright_formula::verify().map_err(anyhow::Error::msg)?;
     files.insert("prompts/shared/formula_reference.md".into(), tablewright_formula::reference());
     let guide = std::fs::read_to_string(root.join(GUIDE))?;
     files.insert(GUIDE.into(), between(&guide, CHOICES, &tablewright_formula::choices())?);

@@ -92,12 +92,12 @@ impl TableView {
         slots: Option<&[usize]>,
         now: i64,
         each: &mut dyn FnMut(usize, Value<'_>),
-    ) {
-        compute::evaluate(&self.base.snapshot, self.at, program, slots, now, each);
+    ) -> Result<(), Fault> {
+        compute::evaluate(&self.base.snapshot, self.at, program, slots, now, each)
     }
 
     /// Works a formula out for all rows as a new column, and drops it: how many rows it has.
-    pub fn rehearse(&self, program: &Program, now: i64) -> usize {
+    pub fn rehearse(&self, program: &Program, now: i64) -> Result<usize, Fault> {
         compute::rehearse(&self.base.snapshot, self.at, program, now)
     }
 
@@ -107,12 +107,12 @@ impl TableView {
     }
 
     /// The rows a query asks for.
-    pub fn page(&self, query: &Query) -> Page {
+    pub fn page(&self, query: &Query) -> Result<Page, Fault> {
         query::run(&self.base.snapshot, self.schema(), &self.data, query)
     }
 
     /// The slots a filter keeps, in the table's own order.
-    pub fn matching(&self, filter: &Filter) -> Vec<usize> {
+    pub fn matching(&self, filter: &Filter) -> Result<Vec<usize>, Fault> {
         filter.slots(&self.base.snapshot, self.schema(), &self.data)
     }
 

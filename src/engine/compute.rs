@@ -6,6 +6,7 @@
 mod cells;
 mod define;
 mod depend;
+mod evaluate;
 mod impact;
 mod plan;
 mod run;
@@ -13,9 +14,9 @@ mod view;
 
 pub use define::{settle, with_names};
 pub use depend::Place;
+pub(crate) use evaluate::{Effort, by_column, too_much};
+pub use evaluate::{evaluate, rehearse, trace};
 pub use impact::{Affected, Change, Effect, impact};
 pub use plan::{Computed, Job, Plan};
-pub(crate) use run::by_column;
-pub use run::{evaluate, rehearse, trace};
 pub use run::{recompute_all, recompute_changed, refresh};
 pub use view::TableRows;

@@ -96,7 +96,13 @@ impl Shared {
         let loaded = self.store.load(base, version).await.map_err(Fault::from)?;
         let mut snapshot =
             loaded.ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))?;
-        compute::recompute_all(&mut snapshot, self.clock.now_ms());
+        let now = self.clock.now_ms();
+        let snapshot = tokio::task::spawn_blocking(move || {
+            compute::recompute_all(&mut snapshot, now);
+            snapshot
+        })
+        .await
+        .map_err(|e| Fault::new(Code::Internal, e.to_string()))?;
         Ok(self.publish(base, snapshot))
     }
 

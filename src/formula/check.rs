@@ -1,9 +1,11 @@
 //! Names and types: which field each name means and what each node can be.
 
+use rustc_hash::FxHashMap;
 use tablewright_core::suggest::{did_you_mean, nearest};
 
-use crate::function::Function;
+use crate::function::{Function, Want};
 use crate::kinds::Kinds;
+use crate::pattern::{Pattern, PatternFault};
 use crate::problem::{Problem, ProblemCode};
 use crate::scope::Scope;
 use crate::syntax::{Kind, MAX_PROBLEMS, NodeId, Operator, Tree};
@@ -15,6 +17,8 @@ pub struct Facts {
     pub kinds: Vec<Kinds>,
     /// The field each field node means.
     pub fields: Vec<Option<usize>>,
+    /// The regular expressions that are constant, each compiled once, by their text.
+    pub patterns: FxHashMap<String, Result<Pattern, PatternFault>>,
 }
 
 impl Facts {
@@ -42,6 +46,7 @@ pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts
     let mut facts = Facts {
         kinds: Vec::with_capacity(tree.nodes().len()),
         fields: Vec::with_capacity(tree.nodes().len()),
+        patterns: FxHashMap::default(),
     };
     // Children stand before their parents, so one pass suffices.
     for node in tree.nodes() {
@@ -67,12 +72,43 @@ pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts
                 Some((operator, _)) if operator.compares() => Kinds::BOOL,
                 _ => Kinds::NUM,
             },
-            Kind::Call(function, args) => of_call(*function, args, &facts),
+            Kind::Call(function, args) => {
+                patterns(tree, *function, args, &mut facts, problems);
+                of_call(*function, args, &facts)
+            }
         };
         facts.kinds.push(kinds);
         facts.fields.push(field);
     }
     facts
+}
+
+/// Most different regular expressions of one formula; each one may take milliseconds to compile.
+const MAX_PATTERNS: usize = 100;
+
+/// Compiles the constant pattern of a call.
+fn patterns(
+    tree: &Tree,
+    function: Function,
+    args: &[NodeId],
+    facts: &mut Facts,
+    problems: &mut Vec<Problem>,
+) {
+    let at = function.signature().params.iter().position(|param| param.want == Want::Pattern);
+    let Some(arg) = at.and_then(|at| args.get(at)) else { return };
+    let Kind::Text(text) = &tree.node(*arg).kind else { return };
+    if facts.patterns.contains_key(text) {
+        return;
+    }
+    if facts.patterns.len() >= MAX_PATTERNS {
+        if !problems.iter().any(|p| p.code == ProblemCode::TooLong) {
+            let message = format!("a formula has at most {MAX_PATTERNS} different regular expressions.");
+            let problem = Problem::error(ProblemCode::TooLong, tree.node(*arg).span, message);
+            problems.push(problem.fix("Split it over several formula fields."));
+        }
+        return;
+    }
+    facts.patterns.insert(text.clone(), Pattern::new(text));
 }
 
 fn of_call(function: Function, args: &[NodeId], facts: &Facts) -> Kinds {
@@ -117,16 +153,4 @@ fn unknown_field(name: &str, span: crate::problem::Span, scope: &Scope) -> Probl
         }
         hint => problem.fix(hint),
     }
-}
-
-/// The unknown names among the problems, lower-cased, as Airtable's message lists them.
-pub fn unknown_names(problems: &[Problem], text: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for problem in problems.iter().filter(|p| p.code == ProblemCode::UnknownField) {
-        let name = problem.span.of(text).trim_start_matches('{').trim_end_matches('}').to_lowercase();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }

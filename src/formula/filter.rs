@@ -1,6 +1,5 @@
 //! The structured filter: conditions as data, built into a formula tree.
 
-use serde::Deserialize;
 use serde_json::Value as Json;
 use tablewright_core::suggest::{did_you_mean, nearest};
 
@@ -13,37 +12,6 @@ use crate::syntax::{Kind, MAX_DEPTH, NodeId, Operator, Tree};
 
 /// Most conditions of one filter.
 pub const MAX_CONDITIONS: usize = 1000;
-
-/// A condition, or several joined.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum Condition {
-    /// All of these hold.
-    And {
-        /// The conditions.
-        and: Vec<Condition>,
-    },
-    /// One of these holds.
-    Or {
-        /// The conditions.
-        or: Vec<Condition>,
-    },
-    /// This does not hold.
-    Not {
-        /// The condition.
-        not: Box<Condition>,
-    },
-    /// A field compared with a value.
-    Field {
-        /// Name or id.
-        field: String,
-        /// How.
-        op: String,
-        /// With what.
-        #[serde(default)]
-        value: Json,
-    },
-}
 
 /// How a field is compared.
 const OPERATORS: &[(&str, Compare)] = &[
@@ -82,14 +50,12 @@ pub fn build(filter: &Json, scope: &Scope) -> Result<Tree, String> {
     if depth(filter) > MAX_DEPTH / 4 {
         return Err(format!("conditions are nested more than {} deep.", MAX_DEPTH / 4));
     }
-    let condition: Condition = serde::Deserialize::deserialize(filter).map_err(|_| {
-        "a filter is {\"and\": […]}, {\"or\": […]}, {\"not\": {…}} or {\"field\", \"op\", \"value\"}."
-            .to_owned()
-    })?;
     let mut builder = Builder { tree: Tree::new(), scope, left: MAX_CONDITIONS };
-    builder.tree.root = builder.condition(&condition)?;
+    builder.tree.root = builder.condition(filter)?;
     Ok(builder.tree)
 }
+
+const SHAPE: &str = "a condition is {\"and\": […]}, {\"or\": […]}, {\"not\": {…}} or {\"field\", \"op\", \"value\"}, and nothing else";
 
 fn depth(value: &Json) -> usize {
     // The JSON reader bounds the nesting, so this recursion is bounded too.
@@ -123,34 +89,52 @@ impl Builder<'_> {
         self.push(Kind::Text(text.to_owned()))
     }
 
-    fn condition(&mut self, condition: &Condition) -> Result<NodeId, String> {
+    /// Counts one more condition or value.
+    fn count(&mut self) -> Result<(), String> {
         self.left = self
             .left
             .checked_sub(1)
-            .ok_or_else(|| format!("a filter has at most {MAX_CONDITIONS} conditions."))?;
-        match condition {
-            Condition::And { and } => self.all(Function::And, and),
-            Condition::Or { or } => self.all(Function::Or, or),
-            Condition::Not { not } => {
-                let inner = self.condition(not)?;
-                Ok(self.call(Function::Not, vec![inner]))
-            }
-            Condition::Field { field, op, value } => self.compare(field, op, value),
-        }
+            .ok_or_else(|| format!("a filter has at most {MAX_CONDITIONS} conditions and values."))?;
+        Ok(())
     }
 
-    fn all(&mut self, function: Function, conditions: &[Condition]) -> Result<NodeId, String> {
-        if conditions.is_empty() {
-            return Err(format!(
-                "{:?} needs at least one condition.",
-                function.signature().name.to_lowercase()
-            ));
+    fn condition(&mut self, condition: &Json) -> Result<NodeId, String> {
+        self.count()?;
+        let map = condition.as_object().ok_or_else(|| format!("{SHAPE}."))?;
+        let only = |known: &[&str]| match map.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(format!("{key:?} does not belong there: {SHAPE}.")),
+            None => Ok(()),
+        };
+        if let Some(all) = map.get("and") {
+            only(&["and"])?;
+            return self.all(Function::And, all);
         }
+        if let Some(any) = map.get("or") {
+            only(&["or"])?;
+            return self.all(Function::Or, any);
+        }
+        if let Some(inner) = map.get("not") {
+            only(&["not"])?;
+            let inner = self.condition(inner)?;
+            return Ok(self.call(Function::Not, vec![inner]));
+        }
+        only(&["field", "op", "value"])?;
+        let text = |key: &str| {
+            map.get(key).and_then(Json::as_str).ok_or_else(|| format!("{key:?} is missing: {SHAPE}."))
+        };
+        self.compare(text("field")?, text("op")?, map.get("value"))
+    }
+
+    fn all(&mut self, function: Function, conditions: &Json) -> Result<NodeId, String> {
+        let name = function.signature().name.to_lowercase();
+        let conditions = conditions.as_array().filter(|list| !list.is_empty());
+        let conditions =
+            conditions.ok_or_else(|| format!("{name:?} needs a list of at least one condition."))?;
         let parts = conditions.iter().map(|c| self.condition(c)).collect::<Result<Vec<_>, _>>()?;
         Ok(self.call(function, parts))
     }
 
-    fn compare(&mut self, name: &str, op: &str, value: &Json) -> Result<NodeId, String> {
+    fn compare(&mut self, name: &str, op: &str, given: Option<&Json>) -> Result<NodeId, String> {
         let Some(at) = self.scope.find(name) else {
             let near = nearest(name, self.scope.fields().iter().map(|f| f.name.as_str()));
             let shown: String = name.chars().take(80).collect();
@@ -160,6 +144,13 @@ impl Builder<'_> {
             let known: Vec<&str> = OPERATORS.iter().map(|(name, _)| *name).collect();
             let shown: String = op.chars().take(40).collect();
             return Err(format!("there is no op {shown:?}; use one of {}.", known.join(", ")));
+        };
+        let wants_value = !matches!(compare, Compare::Empty | Compare::NotEmpty);
+        let value = match (given, wants_value) {
+            (Some(value), true) => value,
+            (None | Some(Json::Null), false) => &Json::Null,
+            (None, true) => return Err(format!("{op:?} needs a \"value\"; null stands for an empty cell.")),
+            (Some(_), false) => return Err(format!("{op:?} takes no \"value\".")),
         };
         let known = self.scope.field(at).cloned().ok_or("there is no such field.")?;
         let kinds = known.kinds.without(Kinds::BLANK);
@@ -181,7 +172,8 @@ impl Builder<'_> {
                     return Err(format!("{op:?} needs at least one value."));
                 }
                 let mut parts = Vec::with_capacity(values.len());
-                for value in values.iter().take(MAX_CONDITIONS) {
+                for value in values {
+                    self.count()?;
                     let field = self.push(self.tree.node(field).kind.clone());
                     parts.push(self.sign(field, kinds, Operator::Equal, value)?);
                 }
@@ -198,7 +190,12 @@ impl Builder<'_> {
                 let one = self.push(Kind::Number(1.0));
                 Ok(self.chain(found, Operator::Equal, one))
             }
-            Compare::Has => self.has(field, &text_of(value, op)?),
+            Compare::Has if kinds.meets(Kinds::LIST.or(Kinds::NAMES)) => {
+                self.has(field, &text_of(value, op)?)
+            }
+            Compare::Has => Err(format!(
+                "\"has\" asks for one item of a list, and {name:?} holds none; use \"=\" or \"contains\"."
+            )),
         }
     }
 
@@ -210,12 +207,13 @@ impl Builder<'_> {
         self.call(Function::Search, vec![needle, hay])
     }
 
-    /// True when one item of a list is the text: `FIND(", red, ", ", " & {Tags} & ", ") > 0`.
+    /// True when one item of a list is the text. Items stand on lines of their own, for an item
+    /// may hold a comma: `FIND("\nred\n", "\n" & ARRAYJOIN({Tags}, "\n") & "\n") > 0`.
     fn has(&mut self, field: NodeId, text: &str) -> Result<NodeId, String> {
-        let needle = self.text(&format!(", {text}, "));
-        let before = self.text(", ");
-        let after = self.text(", ");
-        let hay = self.push(Kind::Chain(before, vec![(Operator::Join, field), (Operator::Join, after)]));
+        let needle = self.text(&format!("\n{text}\n"));
+        let [before, between, after] = [(); 3].map(|()| self.text("\n"));
+        let joined = self.call(Function::ArrayJoin, vec![field, between]);
+        let hay = self.push(Kind::Chain(before, vec![(Operator::Join, joined), (Operator::Join, after)]));
         let found = self.call(Function::Find, vec![needle, hay]);
         let zero = self.push(Kind::Number(0.0));
         Ok(self.chain(found, Operator::Greater, zero))
@@ -237,23 +235,7 @@ impl Builder<'_> {
                 if number < 0.0 { self.push(Kind::Negate(positive)) } else { positive }
             }
             Json::String(text) if kinds == Kinds::DATE && !text.is_empty() => {
-                if parse_lenient(text).is_none() {
-                    return Err(format!("{text:?} is no date; send an ISO date such as \"2026-01-31\"."));
-                }
-                let day = text.len() <= 10 && matches!(operator, Operator::Equal | Operator::NotEqual);
-                let date = self.text(text);
-                if day {
-                    // A whole day is meant: any time of it is equal.
-                    let unit = self.text("day");
-                    let filled = self.push(self.tree.node(field).kind.clone());
-                    let same = self.call(Function::IsSame, vec![field, date, unit]);
-                    let both = self.call(Function::And, vec![filled, same]);
-                    return Ok(match operator {
-                        Operator::Equal => both,
-                        _ => self.call(Function::Not, vec![both]),
-                    });
-                }
-                self.call(Function::DatetimeParse, vec![date])
+                return self.date(field, operator, text);
             }
             Json::String(text) => self.text(text),
             _ => {
@@ -261,6 +243,39 @@ impl Builder<'_> {
             }
         };
         Ok(self.chain(field, operator, right))
+    }
+
+    /// A date without a time means the whole day.
+    fn date(&mut self, field: NodeId, operator: Operator, text: &str) -> Result<NodeId, String> {
+        let is_day = text.len() == 10;
+        let whole = text.len() >= 10 && text.starts_with(|c: char| c.is_ascii_digit());
+        if !whole || parse_lenient(text).is_none() {
+            return Err(format!(
+                "{text:?} is no date; send an ISO date such as \"2026-01-31\", or one with its time."
+            ));
+        }
+        let date = self.text(text);
+        match operator {
+            Operator::Equal | Operator::NotEqual if is_day => {
+                let unit = self.text("day");
+                let filled = self.push(self.tree.node(field).kind.clone());
+                let same = self.call(Function::IsSame, vec![field, date, unit]);
+                let both = self.call(Function::And, vec![filled, same]);
+                Ok(if operator == Operator::Equal { both } else { self.call(Function::Not, vec![both]) })
+            }
+            // Up to the end of the day, and from the next one on.
+            Operator::LessOrEqual | Operator::Greater if is_day => {
+                let one = self.push(Kind::Number(1.0));
+                let unit = self.text("days");
+                let next = self.call(Function::DateAdd, vec![date, one, unit]);
+                let later = operator == Operator::Greater;
+                Ok(self.chain(field, if later { Operator::GreaterOrEqual } else { Operator::Less }, next))
+            }
+            _ => {
+                let date = self.call(Function::DatetimeParse, vec![date]);
+                Ok(self.chain(field, operator, date))
+            }
+        }
     }
 }
 
@@ -305,7 +320,14 @@ mod tests {
             (r#"{"field":"Due","op":"<","value":"2026-01-31"}"#, r#"{Due} < DATETIME_PARSE("2026-01-31")"#),
             (r#"{"field":"name","op":"in","value":["a","b"]}"#, r#"OR({Name} = "a", {Name} = "b")"#),
             (r#"{"field":"Name","op":"contains","value":"x"}"#, r#"SEARCH("x", {Name} & "")"#),
-            (r#"{"field":"Tags","op":"has","value":"red"}"#, r#"FIND(", red, ", ", " & {Tags} & ", ") > 0"#),
+            (
+                r#"{"field":"Tags","op":"has","value":"red"}"#,
+                r#"FIND("\nred\n", "\n" & ARRAYJOIN({Tags}, "\n") & "\n") > 0"#,
+            ),
+            (
+                r#"{"field":"Due","op":"<=","value":"2026-01-31"}"#,
+                r#"{Due} < DATEADD("2026-01-31", 1, "days")"#,
+            ),
         ] {
             let tree = build(&serde_json::from_str(filter).unwrap(), &scope()).unwrap();
             assert_eq!(print(&tree), formula);
@@ -319,8 +341,13 @@ mod tests {
             (r#"{"field":"Nam","op":"=","value":1}"#, "Did you mean \"Name\""),
             (r#"{"field":"Name","op":"like","value":1}"#, "contains"),
             (r#"{"field":"Due","op":"<","value":"soon"}"#, "ISO date"),
+            (r#"{"field":"Due","op":"=","value":"2026-01"}"#, "ISO date"),
+            (r#"{"field":"N","op":"=","valeu":1}"#, "does not belong"),
+            (r#"{"field":"N","op":"="}"#, "needs a \"value\""),
+            (r#"{"and":[{"field":"N","op":"empty"}],"or":[]}"#, "does not belong"),
+            (r#"{"field":"N","op":"has","value":"1"}"#, "one item"),
             (r#"{"and":[]}"#, "at least one"),
-            (r#"{"x":1}"#, "\"field\", \"op\", \"value\""),
+            (r#"{"x":1}"#, "does not belong"),
             (r#"{"field":"Name","op":"in","value":"a"}"#, "list"),
         ] {
             let error = build(&serde_json::from_str(filter).unwrap(), &scope()).unwrap_err();

@@ -39,7 +39,7 @@ mod value;
 mod work;
 
 pub use bumpalo::Bump;
-pub use check::{Facts, resolve, unknown_names};
+pub use check::{Facts, resolve};
 pub use explain::{Explained, explain};
 pub use fault::Fault;
 pub use function::{Function, Param, Signature, Want};
@@ -47,7 +47,7 @@ pub use json::{by_shape, json_value};
 pub use kinds::{Kinds, ResultType};
 pub use problem::{Problem, ProblemCode, Severity, Span};
 pub use program::{BATCH, Lane, Program, Selection, compile};
-pub use reference::{choices, reference};
+pub use reference::{choices, reference, verify};
 pub use rows::{GivenRow, NoRows, Rows};
 pub use scope::{Scope, ScopeField, kinds_of};
 pub use value::{Owned, Style, Value, push_number};

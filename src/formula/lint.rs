@@ -4,7 +4,6 @@ use crate::check::Facts;
 use crate::function::{Function, Want};
 use crate::kinds::{Kinds, ResultType};
 use crate::moment::{Locale, Unit, Zone};
-use crate::pattern::Pattern;
 use crate::problem::{Problem, ProblemCode, Span};
 use crate::scope::Scope;
 use crate::syntax::{Kind, MAX_PROBLEMS, NodeId, Operator, Tree};
@@ -14,10 +13,9 @@ use crate::value::numeric;
 pub(crate) fn check(tree: &Tree, facts: &Facts, scope: &Scope, problems: &mut Vec<Problem>) {
     let lint = Lint { tree, facts, scope };
     let mut found = Vec::new();
-    for (at, node) in tree.nodes().iter().enumerate() {
-        let id = NodeId(at as u32);
+    for node in tree.nodes() {
         match &node.kind {
-            Kind::Call(function, args) => lint.call(*function, id, args, &mut found),
+            Kind::Call(function, args) => lint.call(*function, args, &mut found),
             Kind::Chain(first, rest) => lint.chain(*first, rest, node.span, &mut found),
             _ => {}
         }
@@ -57,7 +55,7 @@ impl Lint<'_> {
         }
     }
 
-    fn call(&self, function: Function, id: NodeId, args: &[NodeId], found: &mut Vec<Problem>) {
+    fn call(&self, function: Function, args: &[NodeId], found: &mut Vec<Problem>) {
         let signature = function.signature();
         for (at, arg) in args.iter().enumerate() {
             let Some(param) = signature.param(at) else { continue };
@@ -103,7 +101,7 @@ impl Lint<'_> {
                         .fix("Use a code such as \"fr\", \"en-gb\" or \"zh-cn\"."),
                 ),
                 (Want::Pattern, Some(text)) => {
-                    if let Err(fault) = Pattern::new(text) {
+                    if let Some(Err(fault)) = self.facts.patterns.get(text) {
                         found.push(Problem::warning(
                             ProblemCode::BadPattern,
                             self.span(*arg),
@@ -126,7 +124,6 @@ impl Lint<'_> {
                 }
             }
         }
-        let _ = id;
     }
 
     /// A condition that has one outcome.

@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 /// Longest pattern text in bytes.
 const MAX_TEXT: usize = 10_000;
-/// Bytes of a compiled program. 4 MB are enough for `.{1000}` or `\pL{95}`, and bound the time to
-/// compile at some 50 ms, or 150 ms with wide classes under (?i).
-const PROGRAM_LIMIT: usize = 4 << 20;
+/// Bytes of a compiled program. 2 MB are enough for `.{1000}` or `\pL{45}`, and bound the time to
+/// compile at some 25 ms, or 80 ms with wide classes under (?i).
+const PROGRAM_LIMIT: usize = 2 << 20;
 /// Bytes of the cache of each searching thread.
 const CACHE_LIMIT: usize = 4 << 20;
 /// Deepest nesting of what `translate` writes: up to four levels for one of RE2's.

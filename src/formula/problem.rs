@@ -134,6 +134,13 @@ impl Problem {
         problems.iter().filter(|problem| problem.is_error()).min_by_key(|problem| rank(problem))
     }
 
+    /// What refuses the formula, one sentence after the other; the first few.
+    pub fn joined(problems: &[Self]) -> String {
+        let found: Vec<String> =
+            problems.iter().filter(|p| p.is_error()).take(5).map(ToString::to_string).collect();
+        found.join(" ")
+    }
+
     /// True when it refuses the formula.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Map, Value, json};
+
 use crate::dialect::CHOICES;
 use crate::function::Function;
+use crate::given::{Given, Outcome};
 
 /// The page: every function with its meaning and an example, and how open questions are read.
 pub fn reference() -> String {
@@ -35,10 +38,34 @@ pub fn reference() -> String {
     page
 }
 
+/// Checks that every example of the reference gives the result beside it; the first that does not.
+pub fn verify() -> Result<(), String> {
+    let fields = json!({"Tags": {"type": "multipleLookupValues", "value": ["red", "blue"]}});
+    let given = Given::read(fields.as_object().unwrap_or(&Map::new()), SOME_DAY)?;
+    for function in Function::all() {
+        let signature = function.signature();
+        let shown = match given.evaluate(signature.example, SOME_DAY) {
+            Outcome::Value(Value::String(text)) => text,
+            Outcome::Value(Value::Null) => String::new(),
+            Outcome::Value(other) => other.to_string(),
+            other => format!("{other:?}"),
+        };
+        if shown.trim_end_matches(".0") != signature.result || !signature.example.contains(signature.name) {
+            return Err(format!(
+                "{} gives {shown}, and the reference says {}",
+                signature.example, signature.result
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What NOW() means in examples: 2026-11-23T12:00:00Z.
+const SOME_DAY: i64 = 1_795_435_200_000;
+
 /// How open questions of the language are read here, as a table.
 pub fn choices() -> String {
-    let mut table =
-        String::from("| question | here | why | in `src/formula/dialect.rs` |\n|---|---|---|---|\n");
+    let mut table = String::from("| question | here | why | to change it |\n|---|---|---|---|\n");
     for choice in CHOICES {
         let _ = writeln!(
             table,

@@ -165,6 +165,21 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A copy whose texts and lists live in `arena`.
+    pub fn copy_to<'b>(self, arena: &'b Bump) -> Value<'b> {
+        match self {
+            Self::Blank => Value::Blank,
+            Self::Bool(truth) => Value::Bool(truth),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::Text(arena.alloc_str(text)),
+            Self::Date(ms, _) => Value::Date(ms, None),
+            Self::List(items) => {
+                Value::List(arena.alloc_slice_fill_iter(items.iter().map(|item| item.copy_to(arena))))
+            }
+            Self::Error(fault) => Value::Error(fault),
+        }
+    }
+
     /// A copy that owns its texts.
     pub fn own(self) -> Owned {
         match self {

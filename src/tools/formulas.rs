@@ -72,10 +72,15 @@ fn found(problems: &[Problem], formula: &str) -> Vec<Found> {
 /// A formula that compiles, or the fault that says what is wrong with it.
 fn compiled(formula: &str, scope: &Scope) -> Result<(Program, Vec<Problem>), Fault> {
     compile(formula, scope).map_err(|problems| {
-        let lines: Vec<String> =
-            problems.iter().filter(|p| p.is_error()).take(5).map(Problem::to_string).collect();
-        Fault::new(Code::InvalidArguments, format!("formula: {}", lines.join(" ")))
+        Fault::new(Code::InvalidArguments, format!("formula: {}", Problem::joined(&problems)))
     })
+}
+
+/// Runs something that may take long where it keeps no other call waiting.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Fault::new(Code::Internal, e.to_string()))?
 }
 
 /// `check_formula`
@@ -114,21 +119,22 @@ impl Tool for CheckFormula {
 
     async fn run(context: &mut CallContext, args: CheckArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let table = view.schema();
-        Ok(answer(match compile(&args.formula, &view.scope()) {
-            Ok((program, warnings)) => Checked {
-                valid: true,
-                result: Some(program.result().as_str().to_owned()),
-                problems: found(&warnings, &args.formula),
-                fields: program.fields().iter().map(|at| table.fields[*at].name.clone()).collect(),
-            },
-            Err(problems) => Checked {
-                valid: false,
-                result: None,
-                problems: found(&problems, &args.formula),
-                fields: Vec::new(),
-            },
-        }))
+        aside(move || Ok(answer(checked(&view, &args.formula)))).await
+    }
+}
+
+fn checked(view: &TableView, formula: &str) -> Checked {
+    let table = view.schema();
+    match compile(formula, &view.scope()) {
+        Ok((program, warnings)) => Checked {
+            valid: true,
+            result: Some(program.result().as_str().to_owned()),
+            problems: found(&warnings, formula),
+            fields: program.fields().iter().map(|at| table.fields[*at].name.clone()).collect(),
+        },
+        Err(problems) => {
+            Checked { valid: false, result: None, problems: found(&problems, formula), fields: Vec::new() }
+        }
     }
 }
 

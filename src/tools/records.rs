@@ -14,6 +14,7 @@ use tablewright_toolkit::registry::{CallContext, Tool};
 
 use crate::cursor;
 use crate::filter::{FilterArg, filter};
+use crate::formulas::aside;
 use crate::rows::{About, Format, Rows, places, record_json};
 
 /// The direction of a sort.
@@ -122,7 +123,12 @@ impl Tool for ListRecords {
         let query_text = json!([table.id, args.view, sorts, wanted]).to_string();
         let after = args.cursor.as_deref().map(|text| cursor::decode(text, &query_text)).transpose()?;
         let query = Query { filter, sorts, limit: checked_limit(context, args.limit)?, after };
-        let page = view.page(&query);
+        let page = if query.filter.is_some() {
+            let (view, query) = (view.clone(), query.clone());
+            aside(move || view.page(&query)).await?
+        } else {
+            view.page(&query)?
+        };
         let mut rows = Rows::new(context, args.format.unwrap_or_default());
         rows.header(fields.iter().map(|at| &table.fields[*at].name));
         let returned = page.slots.iter().take_while(|slot| rows.row(&view, &fields, **slot)).count();
@@ -338,7 +344,14 @@ impl Tool for SearchRecords {
             (None, _) => None,
             (Some(asked), [view]) if args.table.is_some() => {
                 let filter = filter(view, Some(asked), None, context.call.now())?;
-                filter.map(|filter| view.matching(&filter)).map(std::collections::HashSet::<usize>::from_iter)
+                match filter {
+                    Some(filter) => {
+                        let view = view.clone();
+                        let slots = aside(move || view.matching(&filter)).await?;
+                        Some(std::collections::HashSet::<usize>::from_iter(slots))
+                    }
+                    None => None,
+                }
             }
             _ => {
                 return Err(Fault::new(

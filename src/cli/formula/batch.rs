@@ -74,9 +74,12 @@ fn bad_line(id: Value, code: &str, message: &str) -> Value {
 }
 
 fn answer(text: &str) -> Value {
-    let line: Line = match serde_json::from_str(text) {
+    let read: Result<Value, _> = serde_json::from_str(text);
+    // The id comes first, so that whatever else is wrong can be told apart.
+    let id = read.as_ref().ok().and_then(|line| line.get("id")).cloned().unwrap_or_default();
+    let line: Line = match read.and_then(serde_json::from_value) {
         Ok(line) => line,
-        Err(error) => return bad_line(Value::Null, "bad_line", &format!("the line cannot be read: {error}")),
+        Err(error) => return bad_line(id, "bad_line", &format!("the line cannot be read: {error}")),
     };
     let now = match moment(line.now.as_deref()) {
         Ok(now) => now,

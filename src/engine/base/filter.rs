@@ -6,7 +6,7 @@ use tablewright_formula::{Problem, Program, Scope, compile};
 
 use super::snapshot::Snapshot;
 use super::table::TableData;
-use crate::compute::{TableRows, by_column};
+use crate::compute::{Effort, TableRows, by_column, too_much};
 
 /// Conditions that all have to hold.
 #[derive(Debug, Default)]
@@ -24,9 +24,7 @@ impl Filter {
     /// Adds a formula over the fields of the table. `place` says where it stands, for messages.
     pub fn and(mut self, scope: &Scope, formula: &str, place: &str) -> Result<Self, Fault> {
         let (program, _) = compile(formula, scope).map_err(|problems| {
-            let found: Vec<String> =
-                problems.iter().filter(|p| p.is_error()).take(5).map(Problem::to_string).collect();
-            Fault::new(Code::InvalidArguments, format!("{place}: {}", found.join(" ")))
+            Fault::new(Code::InvalidArguments, format!("{place}: {}", Problem::joined(&problems)))
         })?;
         self.programs.push(program);
         Ok(self)
@@ -38,22 +36,27 @@ impl Filter {
     }
 
     /// The slots it keeps, in the table's own order. Errors, blanks, 0 and "" do not hold.
-    pub fn slots(&self, snapshot: &Snapshot, table: &Table, data: &TableData) -> Vec<usize> {
+    pub fn slots(&self, snapshot: &Snapshot, table: &Table, data: &TableData) -> Result<Vec<usize>, Fault> {
         if self.programs.is_empty() {
-            return data.slots().collect();
+            return Ok(data.slots().collect());
         }
         let at = snapshot.schema.tables.iter().position(|t| t.id == table.id);
-        let Some(rows) = at.and_then(|at| TableRows::of(snapshot, at)) else { return Vec::new() };
+        let Some(rows) = at.and_then(|at| TableRows::of(snapshot, at)) else { return Ok(Vec::new()) };
         let mut kept = vec![true; data.capacity()];
+        let mut effort = Effort::for_table();
         for program in &self.programs {
             let mut slot = 0;
-            by_column(program, &rows, data.capacity(), self.now, |count, lane| {
+            let whole = by_column(program, &rows, data.capacity(), self.now, &mut effort, |count, lane| {
                 for row in 0..count {
                     kept[slot] &= lane.at(row).truth().unwrap_or(false);
                     slot += 1;
                 }
+                0
             });
+            if !whole {
+                return Err(too_much().within("filter"));
+            }
         }
-        data.slots().filter(|slot| kept[*slot]).collect()
+        Ok(data.slots().filter(|slot| kept[*slot]).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use tablewright_core::Fault;
 use tablewright_core::model::{FieldId, Sort, Table};
 
 use super::column::{Column, Data};
@@ -104,20 +105,17 @@ fn key(snapshot: &Snapshot, table: &Table, at: usize, column: &Column, slot: usi
 }
 
 /// The rows of `table` that `query` asks for.
-pub fn run(snapshot: &Snapshot, table: &Table, data: &Arc<TableData>, query: &Query) -> Page {
+pub fn run(snapshot: &Snapshot, table: &Table, data: &Arc<TableData>, query: &Query) -> Result<Page, Fault> {
     let keys: Vec<(usize, bool)> =
         query.sorts.iter().filter_map(|s| table.field_index(s.field).map(|at| (at, s.descending))).collect();
     let moved = query.after.is_some_and(|after| after.version != data.version);
-    let kept = query
-        .filter
-        .as_ref()
-        .filter(|filter| !filter.is_empty())
-        .map(|filter| filter.slots(snapshot, table, data));
-    if keys.is_empty() {
+    let filter = query.filter.as_ref().filter(|filter| !filter.is_empty());
+    let kept = filter.map(|filter| filter.slots(snapshot, table, data)).transpose()?;
+    Ok(if keys.is_empty() {
         in_own_order(data, query, kept)
     } else {
         sorted(snapshot, table, data, query, &keys, kept, moved)
-    }
+    })
 }
 
 fn in_own_order(data: &TableData, query: &Query, kept: Option<Vec<usize>>) -> Page {

@@ -44,8 +44,22 @@ pub(super) fn lookup(source: &Field, cells: impl Iterator<Item = Cell>) -> Cell 
     if values.iter().all(Json::is_null) { Cell::Blank } else { Cell::Json(Arc::new(Json::Array(values))) }
 }
 
-/// Appends the values of a batch to the column of a field.
-pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: usize) {
+/// The cell of a row that was not worked out, because that would have taken too much.
+pub(super) fn refused() -> Cell {
+    Cell::Json(Arc::new(serde_json::json!({ "error": "#ERROR!" })))
+}
+
+/// The bytes a value takes beside its place in a column, about.
+fn room(value: Value<'_>) -> usize {
+    match value {
+        Value::Text(text) if text.len() > EcoString::INLINE_LIMIT => text.len(),
+        Value::List(items) => items.iter().map(|item| 64 + room(*item)).sum(),
+        _ => 0,
+    }
+}
+
+/// Appends the values of a batch to the column of a field; the bytes they take beside it, about.
+pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: usize) -> usize {
     let done = match field.kind.layout() {
         Layout::Number => numbers(lane, len).is_some_and(|all| column.append_numbers(all)),
         Layout::Text => texts(lane, len).is_some_and(|all| column.append_texts(all)),
@@ -54,6 +68,10 @@ pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: u
     };
     if !done {
         (0..len).for_each(|row| column.push(cell(field, lane.at(row))));
+    }
+    match lane {
+        Lane::Texts(_) | Lane::Values(_) => (0..len).map(|row| room(lane.at(row))).sum(),
+        _ => 0,
     }
 }
 

@@ -58,7 +58,11 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     let after = changed(base, start, change)?;
     let mut found: Vec<Affected> = Vec::new();
     let mut broken: FxHashSet<Place> = FxHashSet::default();
-    let reached = reach(base, &places, start);
+    let gone = *change == Change::Delete;
+    // The other side of a deleted link goes with it.
+    let mirror = mirror(base, start).filter(|_| gone).and_then(|field| places.get(&field).copied());
+    let starts: Vec<Place> = std::iter::once(start).chain(mirror).collect();
+    let reached = reach(base, &places, &starts);
     for (place, distance) in &reached {
         let (was, is) = (&base.tables[place.table], &after.tables[place.table]);
         let before = &was.fields[place.field];
@@ -94,7 +98,25 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
             distance: *distance,
         });
     }
-    views(base, &after, start, field, &mut found);
+    let everywhere = starts.iter().map(|place| (*place, 1)).chain(reached.iter().copied());
+    for (place, distance) in everywhere {
+        let how = match place {
+            _ if gone && starts.contains(&place) => Some(Effect::Breaks),
+            _ if broken.contains(&place) => Some(Effect::BreaksToo),
+            _ => None,
+        };
+        views((base, &after), place, distance, how, &mut found);
+    }
+    if let Some(place) = mirror {
+        let table = &base.tables[place.table];
+        found.push(Affected {
+            table: table.name.clone(),
+            what: format!("field {:?}", table.fields[place.field].name),
+            effect: Effect::Breaks,
+            why: "it is the other side of the link and goes with it.".to_owned(),
+            distance: 1,
+        });
+    }
     found.sort_by_key(|affected| (affected.effect, affected.distance));
     Ok(found)
 }
@@ -142,7 +164,11 @@ fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
                     table.fields[place.field].name
                 ));
             }
+            let mirror = mirror(base, place);
             table.fields.remove(place.field);
+            for table in &mut after.tables {
+                table.fields.retain(|field| Some(field.id) != mirror);
+            }
         }
     }
     settle(&mut after)?;
@@ -150,16 +176,16 @@ fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
 }
 
 /// Everything that depends on a field, nearest first, with how far away it is.
-fn reach(base: &Base, places: &FxHashMap<FieldId, Place>, start: Place) -> Vec<(Place, usize)> {
+fn reach(base: &Base, places: &FxHashMap<FieldId, Place>, starts: &[Place]) -> Vec<(Place, usize)> {
     let mut dependents: FxHashMap<Place, Vec<Place>> = FxHashMap::default();
     for place in places.values() {
         for need in needs(base, places, *place) {
             dependents.entry(need).or_default().push(*place);
         }
     }
-    let mut seen: FxHashSet<Place> = FxHashSet::from_iter([start]);
+    let mut seen: FxHashSet<Place> = starts.iter().copied().collect();
     let mut found: Vec<(Place, usize)> = Vec::new();
-    let mut edge = vec![start];
+    let mut edge = starts.to_vec();
     let mut distance = 0;
     while !edge.is_empty() {
         distance += 1;
@@ -213,10 +239,16 @@ fn new_warning(before: (&Table, &FieldType), after: (&Table, &FieldType)) -> Opt
     problems(after.0, after.1).into_iter().map(|p| p.message).find(|message| !known.contains(message))
 }
 
-/// The views whose filter, order or fields name the field.
-fn views(base: &Base, after: &Base, start: Place, field: FieldId, found: &mut Vec<Affected>) {
-    let (was, is) = (&base.tables[start.table], &after.tables[start.table]);
-    let gone = is.field_by_id(field).is_none();
+/// The views whose filter or order name the field at a place. `how` says how it fares itself.
+fn views(
+    (before, after): (&Base, &Base),
+    place: Place,
+    distance: usize,
+    how: Option<Effect>,
+    found: &mut Vec<Affected>,
+) {
+    let (was, is) = (&before.tables[place.table], &after.tables[place.table]);
+    let field = was.fields[place.field].id;
     for view in &was.views {
         let mut add = |effect, why: &str| {
             found.push(Affected {
@@ -224,26 +256,31 @@ fn views(base: &Base, after: &Base, start: Place, field: FieldId, found: &mut Ve
                 what: format!("view {:?}", view.name),
                 effect,
                 why: why.to_owned(),
-                distance: 1,
+                distance,
             });
         };
+        let name = &was.fields[place.field].name;
         if let Some(filter) =
             view.filter_formula.as_deref().filter(|filter| filter.contains(&field.to_string()))
         {
-            match compile(filter, &Scope::of_table(is)) {
-                Err(_) => add(Effect::Breaks, "its filter names the field."),
-                Ok((_, warnings)) if !warnings.is_empty() => {
-                    add(Effect::Changes, &warnings[0].message.clone())
+            let why = format!("its filter names {name:?}.");
+            match (how, compile(filter, &Scope::of_table(is))) {
+                (_, Err(_)) => add(Effect::Breaks, &why),
+                (Some(_), Ok(_)) => add(Effect::BreaksToo, &why),
+                (None, Ok((_, warnings))) if !warnings.is_empty() => {
+                    add(Effect::Changes, &warnings[0].message)
                 }
-                Ok(_) => add(Effect::Unharmed, "its filter names the field."),
+                (None, Ok(_)) => add(Effect::Unharmed, &why),
             }
         }
         if view.sorts.iter().any(|sort| sort.field == field) {
-            if gone {
-                add(Effect::Changes, "it is sorted by the field.")
-            } else {
-                add(Effect::Unharmed, "it is sorted by the field.")
-            }
+            let effect = if how.is_some() { Effect::Changes } else { Effect::Unharmed };
+            add(effect, &format!("it is sorted by {name:?}."));
         }
     }
+}
+
+/// The field that mirrors a link.
+fn mirror(base: &Base, place: Place) -> Option<FieldId> {
+    base.tables[place.table].fields[place.field].link()?.inverse_link_field_id
 }

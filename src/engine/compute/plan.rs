@@ -131,6 +131,25 @@ impl Plan {
         self.fields.retain(|computed| order.contains_key(&computed.place));
         self.fields.sort_by_key(|computed| order.get(&computed.place).copied().unwrap_or(usize::MAX));
         self.places = self.fields.iter().enumerate().map(|(at, computed)| (computed.place, at)).collect();
+        self.look_further();
+    }
+
+    /// A field that reads a lookup depends on what that one depends on: the names behind a lookup
+    /// of links change without the lookup's own cells. Fields stand behind those they need, so one
+    /// pass goes all the way.
+    fn look_further(&mut self) {
+        for at in 0..self.fields.len() {
+            let here = &self.fields[at];
+            let sources = here.reads.iter().map(|through| through.source);
+            let own = here.needs.iter().map(|field| Place { table: here.place.table, field: *field });
+            let lookups = sources.chain(own).filter_map(|place| self.at(place));
+            let lookups = lookups.filter(|found| matches!(found.job, Job::Lookup(_)));
+            let further: Vec<Place> = lookups.flat_map(|found| found.distant.iter().copied()).collect();
+            let distant = &mut self.fields[at].distant;
+            distant.extend(further);
+            distant.sort_unstable_by_key(|place| (place.table, place.field));
+            distant.dedup();
+        }
     }
 
     /// The computed field at a place.

@@ -8,10 +8,11 @@ use bumpalo::Bump;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 use tablewright_core::model::{Cell, RecordId, TableId};
-use tablewright_formula::{BATCH, Owned, Program, Span, Value, Work};
+use tablewright_formula::{Owned, Value, Work};
 
 use super::cells;
 use super::depend::Place;
+use super::evaluate::{Effort, by_column};
 use super::plan::{Computed, Job, Plan, Through};
 use super::view::TableRows;
 use crate::base::column::Data;
@@ -44,8 +45,9 @@ impl Dirty {
 /// Works out every computed field.
 pub fn recompute_all(snapshot: &mut Snapshot, now: i64) {
     let plan = snapshot.plan.clone();
+    let mut effort = Effort::for_base();
     for computed in &plan.fields {
-        run(snapshot, computed, now);
+        run(snapshot, computed, now, &mut effort);
     }
     snapshot.computed_at = now;
 }
@@ -54,7 +56,8 @@ pub fn recompute_all(snapshot: &mut Snapshot, now: i64) {
 /// tables with a changed cell.
 pub fn refresh(snapshot: &mut Snapshot, now: i64) -> FxHashSet<TableId> {
     let plan = snapshot.plan.clone();
-    let mut spread = Spread { dirty: FxHashMap::default(), tables: FxHashSet::default() };
+    let mut spread =
+        Spread { dirty: FxHashMap::default(), tables: FxHashSet::default(), effort: Effort::for_base() };
     snapshot.computed_at = now;
     for computed in plan.fields.iter().filter(|computed| computed.volatile) {
         spread.mark(computed.place, Dirty::All);
@@ -67,7 +70,8 @@ pub fn refresh(snapshot: &mut Snapshot, now: i64) -> FxHashSet<TableId> {
 /// cell.
 pub fn recompute_changed(snapshot: &mut Snapshot, changes: &[TableChanges], now: i64) -> FxHashSet<TableId> {
     let plan = snapshot.plan.clone();
-    let mut spread = Spread { dirty: FxHashMap::default(), tables: FxHashSet::default() };
+    let mut spread =
+        Spread { dirty: FxHashMap::default(), tables: FxHashSet::default(), effort: Effort::for_base() };
     if plan.fields.is_empty() {
         return spread.tables;
     }
@@ -81,6 +85,7 @@ pub fn recompute_changed(snapshot: &mut Snapshot, changes: &[TableChanges], now:
 struct Spread {
     dirty: FxHashMap<Place, Dirty>,
     tables: FxHashSet<TableId>,
+    effort: Effort,
 }
 
 impl Spread {
@@ -146,7 +151,7 @@ impl Spread {
             if rows.is_empty() {
                 continue;
             }
-            if run_rows(snapshot, computed, &rows, now) {
+            if run_rows(snapshot, computed, &rows, now, &mut self.effort) {
                 self.tables.extend(snapshot.schema.tables.get(computed.place.table).map(|t| t.id));
                 self.mark(computed.place, rows);
             }
@@ -197,29 +202,42 @@ fn data(snapshot: &Snapshot, table: usize) -> Option<&Arc<TableData>> {
     snapshot.tables.get(&snapshot.schema.tables.get(table)?.id)
 }
 
-fn run_rows(snapshot: &mut Snapshot, computed: &Computed, rows: &Dirty, now: i64) -> bool {
+fn run_rows(
+    snapshot: &mut Snapshot,
+    computed: &Computed,
+    rows: &Dirty,
+    now: i64,
+    effort: &mut Effort,
+) -> bool {
     match rows {
-        Dirty::Some(slots) if slots.len() <= BY_COLUMN => some(snapshot, computed, slots, now),
-        _ => run(snapshot, computed, now),
+        Dirty::Some(slots) if slots.len() <= BY_COLUMN => some(snapshot, computed, slots, now, effort),
+        _ => run(snapshot, computed, now, effort),
     }
 }
 
 /// Works a field out for some rows; true when a cell changed.
-fn some(snapshot: &mut Snapshot, computed: &Computed, slots: &BTreeSet<usize>, now: i64) -> bool {
+fn some(
+    snapshot: &mut Snapshot,
+    computed: &Computed,
+    slots: &BTreeSet<usize>,
+    now: i64,
+    effort: &mut Effort,
+) -> bool {
     let Place { table, field } = computed.place;
     let Some(rows) = TableRows::of(snapshot, table) else { return false };
     let described = &snapshot.schema.tables[table].fields[field];
     let mut arena = Bump::new();
     let mut found: Vec<(usize, Cell)> = Vec::with_capacity(slots.len());
     for slot in slots {
-        {
+        let cell = if effort.is_spent() {
+            cells::refused()
+        } else {
             let work = Work::new(&arena, now);
-            let cell = match &computed.job {
-                Job::Formula(program) => cells::cell(described, program.row(&rows, *slot, &work)),
-                job => one(snapshot, &rows, described, job, *slot, &work),
-            };
-            found.push((*slot, cell));
-        }
+            let cell = one(snapshot, &rows, described, &computed.job, *slot, &work);
+            effort.take(work.used());
+            cell
+        };
+        found.push((*slot, cell));
         arena.reset();
     }
     let id = snapshot.schema.tables[table].id;
@@ -235,7 +253,7 @@ fn some(snapshot: &mut Snapshot, computed: &Computed, slots: &BTreeSet<usize>, n
     true
 }
 
-/// The value of a field that is no formula, for one row.
+/// The cell of a computed field for one row.
 fn one<'a>(
     snapshot: &Snapshot,
     rows: &'a TableRows<'_>,
@@ -255,13 +273,16 @@ fn one<'a>(
             let arena = Bump::new();
             let inner = Work::new(&arena, work.now);
             let values = Values(rows.linked(*through, slot, &inner).own());
-            cells::cell(field, program.row(&values, 0, &Work::new(&arena, work.now)))
+            let summed = Work::new(&arena, work.now);
+            let cell = cells::cell(field, program.row(&values, 0, &summed));
+            work.note(inner.used() + summed.used());
+            cell
         }
         Job::Button(label, program) => {
             let url = program.row(rows, slot, work).text(work).ok().filter(|url| !url.is_empty());
             Cell::Json(Arc::new(json!({ "label": label, "url": url })))
         }
-        Job::Formula(_) => Cell::Blank,
+        Job::Formula(program) => cells::cell(field, program.row(rows, slot, work)),
     }
 }
 
@@ -284,27 +305,35 @@ impl tablewright_formula::Rows for Values {
 }
 
 /// Works a field out for all rows, as a new column; true, for its cells may all have changed.
-fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64) -> bool {
+fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64, effort: &mut Effort) -> bool {
     let Place { table, field } = computed.place;
     let Some(rows) = TableRows::of(snapshot, table) else { return false };
     let described = &snapshot.schema.tables[table].fields[field];
     let Some(held) = data(snapshot, table) else { return false };
     let mut column = Column::blank(&described.kind, 0);
     let len = held.column(field).len();
-    let mut arena = Bump::new();
     match &computed.job {
-        Job::Formula(program) => by_column(program, &rows, len, now, |count, lane| {
-            cells::append(&mut column, described, lane, count);
-        }),
+        Job::Formula(program) => {
+            by_column(program, &rows, len, now, effort, |count, lane| {
+                cells::append(&mut column, described, lane, count)
+            });
+        }
         job => {
+            let mut arena = Bump::new();
             for slot in 0..len {
-                {
-                    let work = Work::new(&arena, now);
-                    column.push(one(snapshot, &rows, described, job, slot, &work));
+                if effort.is_spent() {
+                    break;
                 }
+                let work = Work::new(&arena, now);
+                column.push(one(snapshot, &rows, described, job, slot, &work));
+                effort.take(work.used());
                 arena.reset();
             }
         }
+    }
+    if column.len() < len {
+        tracing::warn!(field = %described.id, "a computed field takes more work or room than the bound; the rest of its cells are errors");
+        (column.len()..len).for_each(|_| column.push(cells::refused()));
     }
     // Slots of deleted rows stay blank.
     let dead: Vec<usize> = (0..len).filter(|slot| !held.is_live(*slot)).collect();
@@ -315,86 +344,4 @@ fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64) -> bool {
     let Some(data) = snapshot.table_mut(id) else { return false };
     data.replace_column(field, column);
     true
-}
-
-/// Runs a program over all rows, and hands out each batch: how many rows, and their values.
-pub(crate) fn by_column(
-    program: &Program,
-    rows: &TableRows<'_>,
-    len: usize,
-    now: i64,
-    mut each: impl FnMut(usize, &tablewright_formula::Lane<'_>),
-) {
-    let mut arena = Bump::new();
-    let mut first = 0;
-    while first < len {
-        let count = BATCH.min(len - first);
-        {
-            let work = Work::new(&arena, now);
-            let lane = program.rows(rows, first, count, &work);
-            each(count, &lane);
-        }
-        arena.reset();
-        first += count;
-    }
-}
-
-/// Works a formula out for the rows in `slots`, or for all, and hands out each row's slot and
-/// value.
-pub fn evaluate(
-    snapshot: &Snapshot,
-    table: usize,
-    program: &Program,
-    slots: Option<&[usize]>,
-    now: i64,
-    each: &mut dyn FnMut(usize, Value<'_>),
-) {
-    let (Some(rows), Some(data)) = (TableRows::of(snapshot, table), data(snapshot, table)) else { return };
-    match slots {
-        Some(slots) => {
-            let mut arena = Bump::new();
-            for slot in slots {
-                each(*slot, program.row(&rows, *slot, &Work::new(&arena, now)));
-                arena.reset();
-            }
-        }
-        None => {
-            let mut slot = 0;
-            by_column(program, &rows, data.capacity(), now, |count, lane| {
-                for row in 0..count {
-                    if data.is_live(slot) {
-                        each(slot, lane.at(row));
-                    }
-                    slot += 1;
-                }
-            });
-        }
-    }
-}
-
-/// Every part of a formula with its value for one row.
-pub fn trace(
-    snapshot: &Snapshot,
-    table: usize,
-    program: &Program,
-    slot: usize,
-    now: i64,
-    limit: usize,
-) -> Vec<(Span, Owned)> {
-    let Some(rows) = TableRows::of(snapshot, table) else { return Vec::new() };
-    let arena = Bump::new();
-    let parts = program.trace(&rows, slot, &Work::new(&arena, now), limit);
-    parts.into_iter().map(|(span, value)| (span, value.own())).collect()
-}
-
-/// Works a formula out as a new column, as a field would be, and drops it: how many rows it has.
-/// For measuring.
-pub fn rehearse(snapshot: &Snapshot, table: usize, program: &Program, now: i64) -> usize {
-    let (Some(rows), Some(data)) = (TableRows::of(snapshot, table), data(snapshot, table)) else { return 0 };
-    let Some(field) = super::define::field_for(program.result()) else { return 0 };
-    let mut column = Column::blank(&field.kind, 0);
-    by_column(program, &rows, data.capacity(), now, |count, lane| {
-        cells::append(&mut column, &field, lane, count);
-    });
-    std::hint::black_box(&column).len()
 }

@@ -27,6 +27,16 @@ impl<'s> TableRows<'s> {
         Some(Self { snapshot, at, table, data })
     }
 
+    /// How many slots there are, those of deleted rows included.
+    pub(super) fn capacity(&self) -> usize {
+        self.data.capacity()
+    }
+
+    /// True for a slot that holds a record.
+    pub(super) fn is_live(&self, slot: usize) -> bool {
+        self.data.is_live(slot)
+    }
+
     fn base(&self) -> &'s Base {
         &self.snapshot.schema
     }
@@ -36,17 +46,26 @@ impl<'s> TableRows<'s> {
     }
 
     /// The values behind a link, one for each linked record, lists flattened.
-    pub(super) fn linked<'a>(&'a self, through: Through, slot: usize, work: &Work<'a>) -> Value<'a> {
+    pub(super) fn linked<'a>(&self, through: Through, slot: usize, work: &Work<'a>) -> Value<'a>
+    where
+        's: 'a,
+    {
         let mut found = bumpalo::collections::Vec::new_in(work.arena);
         let Some(there) = TableRows::of(self.snapshot, through.source.table) else { return Value::Blank };
         self.each_linked(through.link, slot, |id| {
-            if let Some(other) = there.data.slot(id) {
-                match there.cell(through.source.field, other, work.arena) {
-                    Value::List(items) => found.extend_from_slice(items),
-                    value => found.push(value),
-                }
+            // A lookup of a lookup goes on to the values themselves; fields never go in circles.
+            let value = there.data.slot(id).map(|other| match there.lookup(through.source.field) {
+                Some(further) => there.linked(further, other, work),
+                None => there.cell(through.source.field, other, work.arena),
+            });
+            match value {
+                Some(Value::List(items)) => found.extend_from_slice(items),
+                Some(value) => found.push(value),
+                None => {}
             }
         });
+        // Items count as work; what is over the bound is noticed by whoever uses the list.
+        let _ = work.spend(found.len());
         Value::List(found.into_bump_slice())
     }
 

@@ -238,17 +238,22 @@ impl Draft {
         now: i64,
         by: &str,
     ) -> Result<(), Fault> {
-        let written: Vec<usize> = cells.iter().map(|(at, _)| *at).collect();
+        // Writing what is there already is no edit.
+        let mut written: Vec<usize> = Vec::with_capacity(cells.len());
         for (at, accepted) in cells {
             let cell = match accepted {
                 Accepted::Cell(cell) => cell,
                 Accepted::Choices(names) => self.choose(table, at, &names)?,
                 Accepted::Links(targets) => self.resolve(before, table, at, targets, now, by)?,
             };
+            let held = self.cell(table, id, at);
+            if held == cell {
+                continue;
+            }
             if let Some(other) = links::mirror(&self.snapshot, table, at) {
-                let held = self.cell(table, id, at);
                 self.mirror_links(before, other, id, links::held(&held), links::held(&cell));
             }
+            written.push(at);
             self.set(table, id, at, cell);
         }
         let schema = self.snapshot.schema.clone();

@@ -50,7 +50,8 @@ impl Store {
         let tables: Vec<Table> = serde_json::from_str(&tables).map_err(damaged(format!("schema of {id}")))?;
         let mut schema = Base { id, name, tables };
         if let Err(fault) = settle(&mut schema) {
-            return Err(Error::Damaged { place: format!("schema of {id}"), reason: fault.message });
+            // Taken in before circles were refused: those fields keep the cells they have.
+            tracing::warn!(base = %id, %fault, "some fields are not worked out");
         }
         let schema = Arc::new(schema);
         let mut snapshot = Snapshot::empty(schema.clone());

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use bumpalo::Bump;
 use tablewright_core::model::cell::BLANK_NUMBER;
 
 use super::kernel::kernel;
@@ -13,7 +14,6 @@ use super::lane::{BATCH, Lane, Selection};
 use super::row::{any_or_all, is_error, join, operate, usable};
 use super::{Op, Program, StepId};
 use crate::call::{Prepared, call};
-use crate::fault::Fault;
 use crate::kinds::ResultType;
 use crate::rows::{Rows, collect};
 use crate::syntax::Operator;
@@ -43,16 +43,20 @@ impl Program {
         len: usize,
         work: &Work<'a>,
     ) -> Lane<'a> {
-        work.next_rows(len);
+        work.next_rows();
         let lane = self.lane(self.root, &Batch { rows, first, len, work }, Selection::All(len));
-        let spent = match lane {
-            Lane::Values(all) => all.iter().any(|v| matches!(v, Value::Error(Fault::TooMuchWork))),
-            _ => false,
-        };
-        if spent {
-            // The bound is for each row: those that keep to it have their value.
-            let each = (first..first + len).map(|row| self.row(rows, row, work));
-            return Lane::Values(collect(work.arena, each, len));
+        if work.is_spent() {
+            // The bound is for each row: those that keep to it have their value. What they make
+            // on the way is dropped row by row, so that memory stays bounded too.
+            let mut scratch = Bump::new();
+            let mut values = bumpalo::collections::Vec::with_capacity_in(len, work.arena);
+            for row in first..first + len {
+                let alone = Work::new(&scratch, work.now);
+                values.push(self.row(rows, row, &alone).copy_to(work.arena));
+                work.note(alone.used());
+                scratch.reset();
+            }
+            return Lane::Values(values.into_bump_slice());
         }
         match self.result() {
             ResultType::Mixed | ResultType::Text | ResultType::List => match lane {
@@ -68,7 +72,13 @@ impl Program {
                     Lane::Values(collect(work.arena, each, len))
                 }
             },
-            _ => lane,
+            _ => match lane {
+                Lane::Values(all) if all.iter().any(is_list) => {
+                    let each = (0..len).map(|row| self.as_result(lane.at(row), work));
+                    Lane::Values(collect(work.arena, each, len))
+                }
+                _ => lane,
+            },
         }
     }
 

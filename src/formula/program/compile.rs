@@ -7,7 +7,6 @@ use crate::check::{Facts, resolve};
 use crate::function::Function;
 use crate::lint;
 use crate::moment::{Format, Locale, ParseFormat, Unit, Zone};
-use crate::pattern::Pattern;
 use crate::problem::Problem;
 use crate::scope::Scope;
 use crate::syntax::{Kind, NodeId, Tree, parse};
@@ -126,9 +125,10 @@ impl Compiler<'_> {
         };
         let found = match function {
             Function::RegexMatch | Function::RegexExtract | Function::RegexReplace => {
-                text(1).map(|pattern| Ready::Pattern(Pattern::new(pattern).ok()))
+                let known = |text: &str| self.facts.patterns.get(text)?.as_ref().ok().cloned();
+                text(1).map(|pattern| Ready::Pattern(known(pattern)))
             }
-            Function::DatetimeFormat => text(1).map(|format| {
+            Function::DatetimeFormat => text(1).filter(|format| !format.is_empty()).map(|format| {
                 let locale = self.locale_of(args.first().copied());
                 Ready::Format(Box::new(Format::new(format, locale)), locale)
             }),

@@ -11,7 +11,7 @@ use crate::call::text::{byte_at, head, units};
 use crate::function::Function;
 use crate::moment::{self, Locale, Zone};
 use crate::value::Value;
-use crate::work::Work;
+use crate::work::{MAX_TEXT_RESULT, Work};
 
 /// The text of one row, where it is text already.
 #[inline]
@@ -131,8 +131,13 @@ pub(super) fn kernel<'a>(
         })
         .map(Lane::Values),
         (Function::RegexMatch, [value, _], Ready::Pattern(Some(pattern))) => {
-            filled(wanted, len, false, work, |row| text(value, row).map(|text| pattern.is_match(text)))
-                .map(Lane::Truths)
+            let mut read = 0;
+            let found = filled(wanted, len, false, work, |row| {
+                let text = text(value, row)?;
+                read += text.len();
+                Some(pattern.is_match(text))
+            });
+            work.spend(read).ok().and(found).map(Lane::Truths)
         }
         (Function::DateAdd, [date, amount, _], Ready::Unit(Some(unit))) => {
             filled(wanted, len, 0, work, |row| moment::add(instant(date, row)?, number(amount, row)?, *unit))
@@ -151,7 +156,9 @@ pub(super) fn kernel<'a>(
             filled(wanted, len, Value::Blank, work, |row| {
                 out.clear();
                 format.write(instant(date, row)?, Zone::utc(), &mut out);
-                Some(Value::Text(work.arena.alloc_str(&out)))
+                // The careful way refuses what is too long, and counts what is made.
+                work.spend(out.len()).ok()?;
+                (out.len() <= MAX_TEXT_RESULT).then(|| Value::Text(work.arena.alloc_str(&out)))
             })
             .map(Lane::Values)
         }

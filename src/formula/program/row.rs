@@ -20,12 +20,6 @@ impl Program {
         self.as_result(self.step_value(self.root, rows, row, work), work)
     }
 
-    /// The result for one row as a condition: blank, 0, "", errors and NaN do not hold.
-    pub fn holds<'a, R: Rows + ?Sized>(&'a self, rows: &'a R, row: usize, work: &Work<'a>) -> bool {
-        work.next_row();
-        self.step_value(self.root, rows, row, work).truth().unwrap_or(false)
-    }
-
     /// The value of a whole formula: what is sometimes text and sometimes not is text.
     pub(super) fn as_result<'a>(&self, value: Value<'a>, work: &Work<'a>) -> Value<'a> {
         let as_text = |value: Value<'a>| match value.text(work) {

@@ -204,7 +204,7 @@ impl Parser {
                 }
             }
             Token::Sign("-") => {
-                // A run of signs is read in a loop and held to the same depth as calls.
+                // A run of signs counts as depth, like parentheses.
                 self.advance();
                 let inner = self.expression(dialect::NEGATION);
                 let span = span.to(self.tree.node(inner).span);

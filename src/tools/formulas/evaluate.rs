@@ -13,7 +13,7 @@ use tablewright_toolkit::answer::MAX_ROWS;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 
-use super::{Anything, Found, answer, compiled, found};
+use super::{Anything, Found, answer, aside, compiled, found};
 use crate::filter::{FilterArg, filter};
 use crate::records::record_id;
 
@@ -150,7 +150,7 @@ impl Tool for EvaluateFormula {
         if args.values.is_some() && (args.records.is_some() || args.filter.is_some()) {
             return Err(bad("give values, or records and filter, not both."));
         }
-        match (view, &args.values) {
+        aside(move || match (view, &args.values) {
             (Some(view), None) => over_table(&view, &args, now),
             (view, values) => {
                 let empty = Map::new();
@@ -158,7 +158,8 @@ impl Tool for EvaluateFormula {
                 let given = given(view.as_ref(), values, now)?;
                 on_values(&given, &args, now)
             }
-        }
+        })
+        .await
     }
 }
 
@@ -280,7 +281,9 @@ fn over_table(view: &TableView, args: &EvaluateArgs, now: i64) -> Result<Answer,
                 })
                 .collect::<Result<Vec<usize>, Fault>>()?,
         ),
-        None => filter(view, args.filter.as_ref(), None, now)?.map(|filter| view.matching(&filter)),
+        None => {
+            filter(view, args.filter.as_ref(), None, now)?.map(|filter| view.matching(&filter)).transpose()?
+        }
     };
     let shown_rows = if args.records.is_some() { MAX_ROWS } else { sample };
     let mut rows: Vec<Row> = Vec::new();
@@ -296,7 +299,7 @@ fn over_table(view: &TableView, args: &EvaluateArgs, now: i64) -> Result<Answer,
             });
         }
         counts.add(value);
-    });
+    })?;
     let mut result = Evaluated {
         result: program.result().as_str().to_owned(),
         rows: Some(rows),

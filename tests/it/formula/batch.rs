@@ -80,6 +80,7 @@ fn each_kind_of_outcome_has_its_shape() {
     assert_eq!(answers[5]["error"]["span"], json!({"start": 20, "end": 30}));
     assert_eq!(answers[5]["error"]["code"], "no_digits");
     assert_eq!(answers[6]["value"], "2026-01-31T00:00:00.000Z");
+    assert_eq!((&answers[7]["id"], &answers[8]["id"]), (&json!(8), &json!(9)), "bad lines keep their ids");
     for (at, answer) in answers.iter().enumerate().skip(7).filter(|(at, _)| *at != 9) {
         assert_eq!(answer["error"]["kind"], "rejected", "{at}: {answer}");
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use tablewright_core::model::cell::parse_instant;
 use tablewright_formula::given::{Given, Outcome};
-use tablewright_formula::{Bump, Function, Problem, Work, compile};
+use tablewright_formula::{Bump, Problem, Work, compile};
 
 use crate::support::root;
 
@@ -147,23 +147,5 @@ fn cases_have_sources_and_errors_among_them() {
 
 #[test]
 fn the_examples_of_the_reference_hold() {
-    let now = parse_instant(SOME_DAY).unwrap();
-    let fields = json!({"Tags": {"type": "multipleLookupValues", "value": ["red", "blue"]}});
-    let given = Given::read(fields.as_object().unwrap(), now).unwrap();
-    for function in Function::all() {
-        let signature = function.signature();
-        let outcome = given.evaluate(signature.example, now);
-        let shown = match &outcome {
-            Outcome::Value(Value::String(text)) => text.clone(),
-            Outcome::Value(Value::Null) => String::new(),
-            Outcome::Value(other) => other.to_string(),
-            other => panic!("{}: {other:?}", signature.example),
-        };
-        assert_eq!(shown.trim_end_matches(".0"), signature.result, "{}", signature.example);
-        assert!(
-            signature.example.to_uppercase().contains(signature.name),
-            "the example of {} does not use it",
-            signature.name
-        );
-    }
+    tablewright_formula::verify().unwrap();
 }

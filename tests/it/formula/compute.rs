@@ -172,6 +172,69 @@ async fn what_depends_on_the_day_is_worked_out_again() {
     assert_eq!(see(&engine, ORDERS, "recOrder200000000", "Late").await, 1);
 }
 
+#[tokio::test]
+async fn writing_what_is_there_is_no_edit() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open_orders(directory.path(), &clock()).await;
+    let order = "recOrder100000000";
+    let update = |value: Value| Action::Update(vec![(id(order), cells(value))]);
+    write(&engine, ORDERS, update(json!({"Amount": 100, "Status": "Open"}))).await;
+    assert_eq!(see(&engine, ORDERS, order, "Edited").await, json!(null));
+    assert_eq!(engine.store().changes(1, 10).await.unwrap().len(), 0, "nothing is in the log");
+    write(&engine, ORDERS, update(json!({"Status": "Paid"}))).await;
+    assert_eq!(see(&engine, ORDERS, order, "Edited").await, json!(null), "another field was edited");
+    write(&engine, ORDERS, update(json!({"Amount": 101}))).await;
+    assert_eq!(see(&engine, ORDERS, order, "Edited").await, "2026-02-15T12:00:00.000Z");
+}
+
+/// Three tables in a row: A links to B, B to C; nothing mirrors the links.
+fn chain() -> Value {
+    let link = |id: &str, to: &str| json!({"id": id, "name": "To", "type": "multipleRecordLinks", "options": {"linkedTableId": to}});
+    let through = |id: &str, name: &str, kind: &str, link: &str, source: &str, formula: &str| json!({"id": id, "name": name, "type": kind, "options": {"recordLinkFieldId": link, "fieldIdInLinkedTable": source, "formula": formula}});
+    json!({"base": {"id": "appOrders00000000", "name": "Chain"}, "tables": [
+        {"id": "tblCustomers00000", "name": "A", "fields": [
+            {"id": "fldAName000000000", "name": "Name", "type": "singleLineText"}, link("fldALink000000000", "tblOrders00000000"),
+            through("fldALook000000000", "Whens", "multipleLookupValues", "fldALink000000000", "fldBLook000000000", ""),
+            through("fldALast000000000", "Last", "rollup", "fldALink000000000", "fldBLook000000000", "MAX(values)"),
+            through("fldANames00000000", "Names", "rollup", "fldALink000000000", "fldBLinks00000000", "ARRAYJOIN(ARRAYCOMPACT(values), \"+\")"),
+            {"id": "fldAYear000000000", "name": "Year", "type": "formula", "options": {"formula": "DATETIME_FORMAT(MAX({Whens}), \"YYYY\")"}}]},
+        {"id": "tblOrders00000000", "name": "B", "fields": [
+            {"id": "fldBName000000000", "name": "Name", "type": "singleLineText"}, link("fldBLink000000000", "tblC0000000000000"),
+            through("fldBLook000000000", "Whens", "multipleLookupValues", "fldBLink000000000", "fldCWhen000000000", ""),
+            through("fldBLinks00000000", "Others", "multipleLookupValues", "fldBLink000000000", "fldCLink000000000", "")]},
+        {"id": "tblC0000000000000", "name": "C", "fields": [
+            {"id": "fldCName000000000", "name": "Name", "type": "singleLineText"}, link("fldCLink000000000", "tblOrders00000000"),
+            {"id": "fldCWhen000000000", "name": "When", "type": "date"}]}],
+        "records": {
+            "A": [{"id": "recA1000000000000", "fields": {"Name": "a", "To": ["recB1000000000000"]}}],
+            "B": [{"id": "recB1000000000000", "fields": {"Name": "b", "To": ["recC1000000000000", "recC2000000000000"]}}],
+            "C": [{"id": "recC1000000000000", "fields": {"Name": "c1", "When": "2024-05-01", "To": ["recB1000000000000"]}},
+                  {"id": "recC2000000000000", "fields": {"Name": "c2", "When": "2026-07-01"}}]}})
+}
+
+#[tokio::test]
+async fn lookups_of_lookups_keep_their_types_and_follow_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path(), &clock()).await;
+    let loaded = base_file::read(chain().to_string().as_bytes(), 0).unwrap();
+    engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+    let a = "recA1000000000000";
+    assert_eq!(see(&engine, CUSTOMERS, a, "Last").await, "2026-07-01T00:00:00.000Z");
+    assert_eq!(see(&engine, CUSTOMERS, a, "Year").await, "2026");
+    assert_eq!(see(&engine, CUSTOMERS, a, "Whens").await, json!(["2024-05-01", "2026-07-01"]));
+    assert_eq!(see(&engine, CUSTOMERS, a, "Names").await, "b");
+    write(
+        &engine,
+        "tblC0000000000000",
+        Action::Update(vec![(id("recC1000000000000"), cells(json!({"When": "2030-01-01"})))]),
+    )
+    .await;
+    assert_eq!(see(&engine, CUSTOMERS, a, "Year").await, "2030");
+    write(&engine, ORDERS, Action::Update(vec![(id("recB1000000000000"), cells(json!({"Name": "bee"})))]))
+        .await;
+    assert_eq!(see(&engine, CUSTOMERS, a, "Names").await, "bee", "a name three links away");
+}
+
 #[test]
 fn circles_are_refused_with_the_way_round() {
     let mut file = fixture();
@@ -217,6 +280,11 @@ fn impact_goes_through_the_whole_base() {
     assert_eq!(effect(&deleted, "Total"), (Effect::BreaksToo, 2));
     assert_eq!(effect(&deleted, "Rank"), (Effect::BreaksToo, 3));
     assert!(deleted.iter().any(|a| a.what == "view \"Open\"" && a.effect == Effect::Changes));
+    assert!(deleted.iter().any(|a| a.what == "view \"Gold\"" && a.effect == Effect::BreaksToo));
+    let customer = schema.table("Orders").unwrap().field("Customer").unwrap().id;
+    let unlinked = impact(schema, customer, &Change::Delete).unwrap();
+    assert_eq!(effect(&unlinked, "Orders"), (Effect::Breaks, 1));
+    assert_eq!(effect(&unlinked, "How many").0, Effect::Breaks);
     assert!(of(Change::Rename("Sum".into())).iter().all(|a| a.effect == Effect::Unharmed));
     let retyped = of(Change::Retype("date".into()));
     assert_eq!(effect(&retyped, "Net").0, Effect::Changes);
@@ -270,7 +338,7 @@ proptest! {
 }
 
 /// A base with every kind of column: typed, odd, blank, linked; more rows than two batches.
-fn wide() -> Value {
+pub(super) fn wide() -> Value {
     let choices = json!({"choices": [{"name": "red"}, {"name": "blue"}, {"name": "a"}]});
     let field = |name: &str, kind: &str, options: Value| json!({"id": format!("fldWide{name:x<10}"), "name": name, "type": kind, "options": options});
     let fields = vec![
@@ -336,14 +404,15 @@ proptest! {
         let (program, _) =
             tablewright_formula::compile(&text, &tablewright_formula::Scope::of_table(&WIDE.schema.tables[0])).unwrap();
         let mut by_column: Vec<Value> = Vec::with_capacity(2_500);
-        compute::evaluate(&WIDE, 0, &program, None, now, &mut |_, value| by_column.push(value.json()));
+        compute::evaluate(&WIDE, 0, &program, None, now, &mut |_, value| by_column.push(value.json())).unwrap();
         // Every kind of row, at the edges of batches too.
         let slots: Vec<usize> = (0..2_500).filter(|slot| slot % 41 == 0 || slot % 500 > 493 || (1_020..1_030).contains(slot)).collect();
         let mut at = 0;
         compute::evaluate(&WIDE, 0, &program, Some(&slots), now, &mut |slot, value| {
             assert_eq!(value.json(), by_column[slot], "row {slot} of {text}");
             at += 1;
-        });
+        })
+        .unwrap();
         prop_assert_eq!(at, slots.len());
     }
 }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use tablewright_core::Code;
+use tablewright_engine::{Snapshot, base_file, compute};
 use tablewright_formula::given::{Given, Outcome};
+use tablewright_formula::{Kinds, Scope, ScopeField, compile, filter};
 
 /// Far more than any of these takes, far less than a stall.
 const SOON: Duration = Duration::from_secs(5);
@@ -81,4 +84,62 @@ fn what_would_grow_without_end_is_an_error() {
     assert!(matches!(outcome("REGEX_MATCH({A}, \"(a+)+$\")", wide), Outcome::Value(_)));
     assert_eq!(fault("REGEX_MATCH(\"a\", \"((a{1000}){1000}){1000}\")", json!({})), "bad_pattern");
     assert_eq!(fault("REGEX_MATCH(\"a\", \"(?=a)\")", json!({})), "bad_pattern");
+}
+
+/// One formula over the wide table: by column, and for two rows alone.
+fn both_ways(text: &str) -> (Vec<Value>, Vec<Value>) {
+    static WIDE: std::sync::LazyLock<Snapshot> = std::sync::LazyLock::new(|| {
+        base_file::read(super::compute::wide().to_string().as_bytes(), 0).unwrap().snapshot
+    });
+    let (program, _) = compile(text, &Scope::of_table(&WIDE.schema.tables[0])).unwrap();
+    let shown = |value: tablewright_formula::Value<'_>| match value {
+        tablewright_formula::Value::Error(fault) => json!(fault.code()),
+        value => value.json(),
+    };
+    let (mut all, mut some) = (Vec::new(), Vec::new());
+    compute::evaluate(&WIDE, 0, &program, None, 0, &mut |_, value| all.push(shown(value))).unwrap();
+    compute::evaluate(&WIDE, 0, &program, Some(&[1, 1_500]), 0, &mut |_, value| some.push(shown(value)))
+        .unwrap();
+    (vec![all[1].clone(), all[1_500].clone()], some)
+}
+
+#[test]
+fn a_batch_that_takes_too_much_gives_what_its_rows_give() {
+    let heavy = "(LEN(REPT({Kind}, 30000)) + LEN(REPT({Kind}, 30001)))";
+    for text in [
+        heavy.to_owned(),
+        format!("ISERROR({heavy})"),
+        format!("REPT({heavy}, 1)"),
+        format!("IF(ISERROR({heavy}), \"bad\", \"good\")"),
+        format!("AND({heavy}, {{N}})"),
+        format!("LEN(DATETIME_FORMAT({{Due}}, \"{}\"))", "LLLL ".repeat(3_000)),
+        format!("LEN(DATETIME_FORMAT({{Due}}, \"{}\"))", "LLLL ".repeat(18_000)),
+    ] {
+        let (column, rows) = both_ways(&text);
+        assert_eq!(column, rows, "{}", &text[..60.min(text.len())]);
+    }
+}
+
+#[test]
+fn a_table_has_a_bound_of_its_own() {
+    let snapshot = base_file::read(super::compute::wide().to_string().as_bytes(), 0).unwrap().snapshot;
+    let scope = Scope::of_table(&snapshot.schema.tables[0]);
+    let (program, _) = compile("WORKDAY({Due}, 500000)", &scope).unwrap();
+    let started = Instant::now();
+    let fault = compute::evaluate(&snapshot, 0, &program, None, 0, &mut |_, _| {}).unwrap_err();
+    assert_eq!(fault.code, Code::LimitExceeded);
+    assert!(started.elapsed() < 6 * SOON);
+}
+
+#[test]
+fn a_formula_has_so_many_patterns_and_a_filter_so_many_values() {
+    let patterns: Vec<String> = (0..101).map(|n| format!("REGEX_MATCH(\"a\", \"x{n}\")")).collect();
+    assert_eq!(rejected(&patterns.join(" + ")), "too_long");
+    assert!(matches!(outcome(&patterns[..100].join(" + "), json!({})), Outcome::Value(_)));
+    let mut scope = Scope::default();
+    scope.add(ScopeField { name: "N".into(), id: None, kinds: Kinds::NUM, choices: None });
+    let values: Vec<usize> = (0..1_000).collect();
+    let error = filter::build(&json!({"field": "N", "op": "in", "value": values}), &scope).unwrap_err();
+    assert!(error.contains("at most 1000"), "{error}");
+    assert!(filter::build(&json!({"field": "N", "op": "in", "value": values[..999]}), &scope).is_ok());
 }
