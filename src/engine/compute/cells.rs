@@ -60,19 +60,30 @@ fn room(value: Value<'_>) -> usize {
 
 /// Appends the values of a batch to the column of a field; the bytes they take beside it, about.
 pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: usize) -> usize {
-    let done = match field.kind.layout() {
-        Layout::Number => numbers(lane, len).is_some_and(|all| column.append_numbers(all)),
-        Layout::Text => texts(lane, len).is_some_and(|all| column.append_texts(all)),
-        Layout::Instant => instants(lane, len).is_some_and(|all| column.append_instants(all)),
-        _ => false,
-    };
-    if !done {
-        (0..len).for_each(|row| column.push(cell(field, lane.at(row))));
+    match field.kind.layout() {
+        Layout::Number => {
+            if numbers(lane, len).is_some_and(|all| column.append_numbers(all)) {
+                return 0;
+            }
+        }
+        Layout::Text => {
+            if let Some(all) = texts(lane, len) {
+                let long = all.iter().map(EcoString::len).filter(|len| *len > EcoString::INLINE_LIMIT);
+                let taken = long.sum();
+                if column.append_texts(all) {
+                    return taken;
+                }
+            }
+        }
+        Layout::Instant => {
+            if instants(lane, len).is_some_and(|all| column.append_instants(all)) {
+                return 0;
+            }
+        }
+        _ => {}
     }
-    match lane {
-        Lane::Texts(_) | Lane::Values(_) => (0..len).map(|row| room(lane.at(row))).sum(),
-        _ => 0,
-    }
+    (0..len).for_each(|row| column.push(cell(field, lane.at(row))));
+    (0..len).map(|row| room(lane.at(row))).sum()
 }
 
 /// The batch as numbers; nothing when one of its values is something else.
@@ -112,15 +123,22 @@ fn texts(lane: &Lane<'_>, len: usize) -> Option<Vec<EcoString>> {
         let blank = owned(blank)?;
         return Some(places.iter().map(|at| each.get(*at as usize).unwrap_or(&blank).clone()).collect());
     }
+    match lane {
+        Lane::Values(all) => kept_texts(all.iter().copied(), len),
+        lane => kept_texts((0..len).map(|row| lane.at(row)), len),
+    }
+}
+
+fn kept_texts<'a>(values: impl Iterator<Item = Value<'a>>, len: usize) -> Option<Vec<EcoString>> {
     let mut kept: [(*const u8, EcoString); KEPT] =
         std::array::from_fn(|_| (std::ptr::null(), EcoString::new()));
     let mut texts = Vec::with_capacity(len);
     let mut hits = 0;
-    for row in 0..len {
-        texts.push(match lane.at(row) {
+    for value in values {
+        texts.push(match value {
             Value::Blank => EcoString::new(),
             // Nothing came twice so far: nothing will.
-            Value::Text(text) if hits == 0 && row > 4 * KEPT => EcoString::from(text),
+            Value::Text(text) if hits == 0 && texts.len() > 4 * KEPT => EcoString::from(text),
             Value::Text(text) => {
                 let place = &mut kept[(text.as_ptr() as usize / 8 + text.len()) % KEPT];
                 if place.0 != text.as_ptr() || place.1.len() != text.len() {

@@ -14,6 +14,7 @@ use super::lane::{BATCH, Lane, Selection};
 use super::row::{any_or_all, is_error, join, operate, usable};
 use super::{Op, Program, StepId};
 use crate::call::{Prepared, call};
+use crate::fault::Fault;
 use crate::kinds::ResultType;
 use crate::rows::{Rows, collect};
 use crate::syntax::Operator;
@@ -131,6 +132,11 @@ impl Program {
                     Lane::Values(out)
                 })
             }
+            Op::If(..) => self.chosen(id, batch, wanted).unwrap_or_else(|| {
+                let out = work.arena.alloc_slice_fill_copy(batch.len, Value::Blank);
+                self.fill(id, batch, wanted, out);
+                Lane::Values(out)
+            }),
             Op::Switch { subject, cases, otherwise } => {
                 let subject = self.lane(*subject, batch, wanted);
                 // Constant results for a select field: one for each choice, none for each row.
@@ -158,6 +164,68 @@ impl Program {
         }
     }
 
+    /// The lane of nested conditions that all end in constants: a number for each row that says
+    /// which constant is meant. Nothing when a branch is no constant or a condition is an error.
+    fn chosen<'a, R: Rows + ?Sized>(
+        &'a self,
+        id: StepId,
+        batch: &Batch<'a, '_, R>,
+        wanted: Selection<'_>,
+    ) -> Option<Lane<'a>> {
+        if !self.ends_in_constants(id) {
+            return None;
+        }
+        let places = batch.work.arena.alloc_slice_fill_copy(batch.len, u32::MAX);
+        let mut values = Vec::new();
+        self.choose(id, batch, wanted, places, &mut values)?;
+        let values = collect(batch.work.arena, values.iter().copied(), values.len());
+        Some(Lane::Choices(places, values, Value::Blank))
+    }
+
+    fn ends_in_constants(&self, id: StepId) -> bool {
+        match &self.step(id).op {
+            Op::Constant(_) => true,
+            Op::If(_, then, otherwise) => {
+                self.ends_in_constants(*then) && otherwise.is_none_or(|id| self.ends_in_constants(id))
+            }
+            _ => false,
+        }
+    }
+
+    fn choose<'a, R: Rows + ?Sized>(
+        &'a self,
+        id: StepId,
+        batch: &Batch<'a, '_, R>,
+        wanted: Selection<'_>,
+        places: &mut [u32],
+        values: &mut Vec<Value<'a>>,
+    ) -> Option<()> {
+        batch.work.spend(wanted.len()).ok()?;
+        match &self.step(id).op {
+            Op::If(condition, then, otherwise) => {
+                let (mut yes, mut no) = ([0; BATCH], [0; BATCH]);
+                let lane = self.lane(*condition, batch, wanted);
+                let mut failed = false;
+                let (holds, fails) = split(lane, wanted, &mut yes, &mut no, |_, _| failed = true);
+                if failed {
+                    return None;
+                }
+                self.choose(*then, batch, Selection::Some(holds), places, values)?;
+                match otherwise {
+                    Some(otherwise) => self.choose(*otherwise, batch, Selection::Some(fails), places, values),
+                    None => Some(()),
+                }
+            }
+            Op::Constant(constant) => {
+                let place = values.len() as u32;
+                values.push(constant.value(batch.work.arena));
+                wanted.each(|row| places[row] = place);
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
     /// Writes the values of the wanted rows to their places in `out`.
     fn fill<'a, R: Rows + ?Sized>(
         &'a self,
@@ -176,7 +244,8 @@ impl Program {
             Op::If(condition, then, otherwise) => {
                 let (mut yes, mut no) = ([0; BATCH], [0; BATCH]);
                 let lane = self.lane(*condition, batch, wanted);
-                let (holds, fails) = split(lane, wanted, &mut yes, &mut no, out);
+                let (holds, fails) =
+                    split(lane, wanted, &mut yes, &mut no, |row, fault| out[row] = Value::Error(fault));
                 self.fill(*then, batch, Selection::Some(holds), out);
                 match otherwise {
                     Some(otherwise) => self.fill(*otherwise, batch, Selection::Some(fails), out),
@@ -326,13 +395,13 @@ fn is_list(value: &Value<'_>) -> bool {
     matches!(value, Value::List(_))
 }
 
-/// Splits the wanted rows by a condition; rows where it is an error get it in `out`.
-fn split<'s, 'a>(
-    lane: Lane<'a>,
+/// Splits the wanted rows by a condition; rows where it is an error are told to `failed`.
+fn split<'s>(
+    lane: Lane<'_>,
     wanted: Selection<'_>,
     yes: &'s mut [u16; BATCH],
     no: &'s mut [u16; BATCH],
-    out: &mut [Value<'a>],
+    mut failed: impl FnMut(usize, Fault),
 ) -> (&'s [u16], &'s [u16]) {
     let (mut holds, mut fails) = (0, 0);
     if let Lane::Truths(truths) = lane {
@@ -354,7 +423,7 @@ fn split<'s, 'a>(
                 no[fails] = row as u16;
                 fails += 1;
             }
-            Err(fault) => out[row] = Value::Error(fault),
+            Err(fault) => failed(row, fault),
         });
     }
     (&yes[..holds], &no[..fails])
