@@ -60,27 +60,18 @@ fn room(value: Value<'_>) -> usize {
 
 /// Appends the values of a batch to the column of a field; the bytes they take beside it, about.
 pub(super) fn append(column: &mut Column, field: &Field, lane: &Lane<'_>, len: usize) -> usize {
-    match field.kind.layout() {
-        Layout::Number => {
-            if numbers(lane, len).is_some_and(|all| column.append_numbers(all)) {
-                return 0;
-            }
-        }
-        Layout::Text => {
-            if let Some(all) = texts(lane, len) {
-                let long = all.iter().map(EcoString::len).filter(|len| *len > EcoString::INLINE_LIMIT);
-                let taken = long.sum();
-                if column.append_texts(all) {
-                    return taken;
-                }
-            }
-        }
-        Layout::Instant => {
-            if instants(lane, len).is_some_and(|all| column.append_instants(all)) {
-                return 0;
-            }
-        }
-        _ => {}
+    let done = match field.kind.layout() {
+        Layout::Number => numbers(lane, len).is_some_and(|all| column.append_numbers(all)).then_some(0),
+        Layout::Instant => instants(lane, len).is_some_and(|all| column.append_instants(all)).then_some(0),
+        Layout::Text => texts(lane, len).and_then(|all| {
+            let long = all.iter().map(EcoString::len).filter(|len| *len > EcoString::INLINE_LIMIT);
+            let taken = long.sum();
+            column.append_texts(all).then_some(taken)
+        }),
+        _ => None,
+    };
+    if let Some(taken) = done {
+        return taken;
     }
     (0..len).for_each(|row| column.push(cell(field, lane.at(row))));
     (0..len).map(|row| room(lane.at(row))).sum()
