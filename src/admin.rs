@@ -214,9 +214,21 @@ async fn import(app: &App, call: &mut Call, file: PathBuf, progress: Progress) -
 pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -> Result<Value, Fault> {
     let (id, name) = (loaded.snapshot.schema.id, loaded.snapshot.schema.name.clone());
     let (tables, records) = (loaded.snapshot.schema.tables.len(), loaded.snapshot.records() as u64);
+    // Their cells stay as they came.
+    let not_computed: Vec<String> = loaded
+        .snapshot
+        .schema
+        .tables
+        .iter()
+        .flat_map(|table| table.fields.iter().map(move |field| (table, field)))
+        .filter(|(_, field)| {
+            field.options.as_ref().is_some_and(|options| options.get("isValid") == Some(&json!(false)))
+        })
+        .map(|(table, field)| format!("{}.{}", table.name, field.name))
+        .collect();
     progress(0, records);
     app.engine.import(loaded, "local".into(), Box::new(move |done| progress(done, records))).await?;
-    Ok(json!({"id": id, "name": name, "tables": tables, "records": records}))
+    Ok(json!({"id": id, "name": name, "tables": tables, "records": records, "notComputed": not_computed}))
 }
 
 /// Where to write: the file a link leads to, and only a regular file or a new one.

@@ -12,7 +12,7 @@ use tablewright_core::model::schema::find_base;
 use super::args::{Base, Global};
 use crate::admin;
 use crate::app::data_dir;
-use crate::output::say;
+use crate::output::{say, shown};
 use crate::owner::background::Owned;
 use crate::owner::{Kind, Lock, relay};
 
@@ -72,6 +72,15 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     done["tables"],
                     done["records"]
                 ))?;
+                let kept: Vec<&str> =
+                    done["notComputed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                if !kept.is_empty() {
+                    say(format_args!(
+                        "{} fields cannot be worked out and keep the values of the file: {}",
+                        kept.len(),
+                        shown(&kept.join(", "))
+                    ))?;
+                }
             }
         }
         Base::Export { base, output, force } => {

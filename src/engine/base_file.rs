@@ -13,11 +13,11 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::model::cell::{instant_text, parse_instant};
-use tablewright_core::model::{Base, BaseId, Cell, RecordId, Table};
+use tablewright_core::model::{Base, BaseId, Cell, FieldId, FieldType, RecordId, Table};
 use tablewright_core::{Code, Fault, strict};
 
 use crate::base::{Snapshot, TableData};
-use crate::compute::{recompute_all, settle};
+use crate::compute::{Place, recompute_all, settle};
 use crate::local::complete_inverses;
 
 /// A base read from a file, not yet taken in.
@@ -78,6 +78,7 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
         .map_err(bad)?;
     number_rows(&mut snapshot);
     complete_inverses(&mut snapshot);
+    keep_edits(&mut snapshot);
     recompute_all(&mut snapshot, now);
     let comments = head
         .comments
@@ -103,6 +104,28 @@ fn number_rows(snapshot: &mut Snapshot) {
             }
         }
         data.next_auto = (largest as i64).saturating_add(1);
+    }
+}
+
+/// The times of edits that formulas ask for, from what the file has: a last-modified field over the
+/// same fields, or a formula that gives nothing else.
+fn keep_edits(snapshot: &mut Snapshot) {
+    let (schema, plan) = (snapshot.schema.clone(), snapshot.plan.clone());
+    for (at, table) in schema.tables.iter().enumerate() {
+        for (number, watch) in plan.watches(table.id).iter().enumerate() {
+            let ids: Vec<FieldId> = watch.fields.iter().map(|at| table.fields[*at].id).collect();
+            let same = |field: usize| match &table.fields[field].kind {
+                FieldType::LastModifiedTime { watched, .. } => *watched == ids,
+                _ => plan.asks_for(Place { table: at, field }, watch),
+            };
+            let Some(source) = (0..table.fields.len()).find(|field| same(*field)) else { continue };
+            let Some(data) = snapshot.table_mut(table.id) else { continue };
+            for slot in 0..data.capacity() {
+                if let Cell::Instant(ms) = data.cell(slot, source) {
+                    data.set_edited(number, slot, ms);
+                }
+            }
+        }
     }
 }
 

@@ -74,7 +74,7 @@ pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts
             },
             Kind::Call(function, args) => {
                 patterns(tree, *function, args, &mut facts, problems);
-                of_call(*function, args, &facts)
+                of_call(*function, args, &facts, scope)
             }
         };
         facts.kinds.push(kinds);
@@ -111,7 +111,7 @@ fn patterns(
     facts.patterns.insert(text.clone(), Pattern::new(text));
 }
 
-fn of_call(function: Function, args: &[NodeId], facts: &Facts) -> Kinds {
+fn of_call(function: Function, args: &[NodeId], facts: &Facts, scope: &Scope) -> Kinds {
     let union =
         |ids: &mut dyn Iterator<Item = &NodeId>| ids.fold(Kinds::NONE, |all, id| all.or(facts.kind(*id)));
     match function {
@@ -124,6 +124,15 @@ fn of_call(function: Function, args: &[NodeId], facts: &Facts) -> Kinds {
             let lone = rest.len() % 2 == 1;
             let otherwise = rest.last().filter(|_| lone).map_or(Kinds::BLANK, |id| facts.kind(*id));
             union(&mut rest.chunks_exact(2).filter_map(|pair| pair.last())).or(otherwise)
+        }
+        // The earliest and the latest of dates are dates.
+        Function::Max | Function::Min => {
+            let date = |id: &NodeId| {
+                let items = facts.field(*id).and_then(|at| scope.field(at)).map(|field| field.items);
+                let kinds = facts.kind(*id).without(Kinds::BLANK);
+                kinds == Kinds::DATE || kinds == Kinds::LIST && items == Some(Kinds::DATE_OR_BLANK)
+            };
+            if args.iter().all(date) { Kinds::DATE_OR_BLANK } else { function.signature().gives }
         }
         function => function.signature().gives,
     }

@@ -37,7 +37,7 @@ faults! {
     UnknownZone "unknown_zone" "Not a time zone of Airtable's list, such as America/New_York.";
     UnknownLocale "unknown_locale" "Not a locale of Airtable's list, such as fr or en-gb.";
     UnknownWeekday "unknown_weekday" "The first day of the week is \"Sunday\" or \"Monday\".";
-    BadPattern "bad_pattern" "The regular expression cannot be used; check_formula says why.";
+    BadPattern "bad_pattern" "The regular expression cannot be used; checking the formula says why.";
     NoMatch "no_match" "Nothing in the text matches the regular expression.";
     OutOfText "out_of_text" "The start lies outside of the text.";
     NegativeCount "negative_count" "A count is negative or no number.";

@@ -299,7 +299,7 @@ mod tests {
         for (name, kinds) in
             [("Name", Kinds::TEXT), ("N", Kinds::NUM), ("Due", Kinds::DATE), ("Tags", Kinds::NAMES)]
         {
-            scope.add(ScopeField { name: name.into(), id: None, kinds, choices: None });
+            scope.add(ScopeField { name: name.into(), id: None, kinds, choices: None, items: Kinds::ANY });
         }
         scope
     }

@@ -68,7 +68,13 @@ impl Given {
                 FieldType::Formula { result: None, .. } | FieldType::Rollup(_, None) => kinds_of_value(value),
                 kind => kinds_of(kind),
             };
-            given.scope.add(ScopeField { name: name.clone(), id: None, kinds, choices: None });
+            given.scope.add(ScopeField {
+                name: name.clone(),
+                id: None,
+                kinds,
+                choices: None,
+                items: Kinds::ANY,
+            });
             given.row.cells.push(value.own());
         }
         Ok(given)

@@ -117,7 +117,7 @@ impl ResultType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Number => "number",
-            Self::Truth => "checkbox",
+            Self::Truth => "number (1 or 0)",
             Self::Text => "text",
             Self::Date => "date",
             Self::List => "list",

@@ -7,7 +7,7 @@
 //! use tablewright_formula::{GivenRow, Scope, ScopeField, Kinds, Owned, Program, Work, compile};
 //!
 //! let mut scope = Scope::default();
-//! scope.add(ScopeField { name: "Price".into(), id: None, kinds: Kinds::NUM, choices: None });
+//! scope.add(ScopeField { name: "Price".into(), id: None, kinds: Kinds::NUM, choices: None, items: Kinds::ANY });
 //! let (program, _) = compile("ROUND({Price} * 1.19, 2)", &scope).unwrap();
 //! let row = GivenRow { cells: vec![Owned::Number(10.0)], ..GivenRow::default() };
 //! let arena = tablewright_formula::Bump::new();
@@ -49,6 +49,6 @@ pub use problem::{Problem, ProblemCode, Severity, Span};
 pub use program::{BATCH, Lane, Program, Selection, compile};
 pub use reference::{choices, reference, verify};
 pub use rows::{GivenRow, NoRows, Rows};
-pub use scope::{Scope, ScopeField, kinds_of};
+pub use scope::{Scope, ScopeField, items_of, kinds_of};
 pub use value::{Owned, Style, Value, push_number};
 pub use work::{MAX_TEXT_RESULT, MAX_WORK_PER_ROW, Work};

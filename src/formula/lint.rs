@@ -21,16 +21,12 @@ pub(crate) fn check(tree: &Tree, facts: &Facts, scope: &Scope, problems: &mut Ve
         }
     }
     if facts.kind(tree.root).result() == ResultType::Mixed && !problems.iter().any(Problem::is_error) {
-        let words = facts.kind(tree.root).without(Kinds::BLANK.or(Kinds::ERROR)).words();
+        let kinds = facts.kind(tree.root).without(Kinds::BLANK.or(Kinds::ERROR));
+        let zero = if kinds.meets(Kinds::NUM) { ", and a number 0 shows as nothing" } else { "" };
+        let message = format!("the result is {}; the whole field becomes text{zero}.", kinds.words());
         found.push(
-            Problem::warning(
-                ProblemCode::MixedResult,
-                tree.node(tree.root).span,
-                format!(
-                    "the result is {words}; the whole field becomes text, and a number 0 shows as nothing."
-                ),
-            )
-            .fix("Give one type in every branch; BLANK() instead of \"\" keeps a field of numbers."),
+            Problem::warning(ProblemCode::MixedResult, tree.node(tree.root).span, message)
+                .fix("Give one type in every branch; BLANK() instead of \"\" leaves the type as it is."),
         );
     }
     found.truncate(MAX_PROBLEMS);

@@ -1,7 +1,8 @@
 //! The fields a formula may name.
 
 use rustc_hash::FxHashMap;
-use tablewright_core::model::{FieldId, FieldType, Table};
+use serde_json::{Map, Value};
+use tablewright_core::model::{Field, FieldId, FieldType, Table};
 
 use crate::dialect;
 use crate::kinds::Kinds;
@@ -17,6 +18,8 @@ pub struct ScopeField {
     pub kinds: Kinds,
     /// The names of its choices, for a select field.
     pub choices: Option<Vec<String>>,
+    /// What the items of its lists can be.
+    pub items: Kinds,
 }
 
 /// The fields a formula may name, in the order of the table's fields.
@@ -37,15 +40,20 @@ impl Scope {
                 id: Some(field.id),
                 kinds: kinds_of(&field.kind),
                 choices: field.kind.choices().map(|all| all.iter().map(|c| c.name.clone()).collect()),
+                items: items_of(field),
             });
         }
         scope
     }
 
-    /// What a rollup's formula sees: `values`.
-    pub fn of_rollup() -> Self {
+    /// What a rollup's formula sees: `values`, which are those of the field `source`.
+    pub fn of_rollup(source: Option<&Field>) -> Self {
         let mut scope = Self::default();
-        scope.add(ScopeField { name: "values".into(), id: None, kinds: Kinds::LIST, choices: None });
+        let items = source.map_or(Kinds::ANY, |source| match &source.kind {
+            FieldType::Lookup(_) => items_of(source),
+            kind => kinds_of(kind),
+        });
+        scope.add(ScopeField { name: "values".into(), id: None, kinds: Kinds::LIST, choices: None, items });
         scope
     }
 
@@ -80,6 +88,16 @@ impl Scope {
     /// All fields, in order.
     pub fn fields(&self) -> &[ScopeField] {
         &self.fields
+    }
+}
+
+/// What the items of a lookup can be, as far as its options say.
+pub fn items_of(field: &Field) -> Kinds {
+    let result = field.options.as_ref().and_then(|options| options.get("result"));
+    let type_name = result.and_then(|result| result.get("type")).and_then(Value::as_str);
+    match (&field.kind, type_name.map(|name| FieldType::parse(name, &Map::new()))) {
+        (FieldType::Lookup(_), Some(Ok(kind))) => kinds_of(&kind),
+        _ => Kinds::ANY,
     }
 }
 

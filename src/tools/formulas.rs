@@ -205,7 +205,7 @@ fn source(view: &TableView, args: &ExplainArgs) -> Result<(String, Scope, Vec<St
                 FieldType::Formula { formula, .. } => Ok((with_names(table, formula), view.scope(), all())),
                 FieldType::Rollup(link, _) => match &link.formula {
                     Some(formula) => {
-                        Ok((formula.clone(), Scope::of_rollup(), vec![linked(view, table, link)]))
+                        Ok((formula.clone(), Scope::of_rollup(None), vec![linked(view, table, link)]))
                     }
                     None => Err(bad(format!("the rollup {:?} came without its formula.", field.name))),
                 },

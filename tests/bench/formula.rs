@@ -105,7 +105,13 @@ fn change() {
 fn reading() {
     let mut scope = Scope::default();
     for n in 0..40 {
-        scope.add(ScopeField { name: format!("Field {n}"), id: None, kinds: Kinds::NUM, choices: None });
+        scope.add(ScopeField {
+            name: format!("Field {n}"),
+            id: None,
+            kinds: Kinds::NUM,
+            choices: None,
+            items: Kinds::ANY,
+        });
     }
     let mut formula = String::from("0");
     let mut n = 0;

@@ -166,7 +166,7 @@ fn settled(base: &Base, table: usize, field: usize) -> (bool, Option<Value>) {
         }
         FieldType::Rollup(link, _) => {
             let formula = link.formula.as_deref().filter(|_| source(link).is_some());
-            match formula.map(|formula| compile(formula, &Scope::of_rollup())) {
+            match formula.map(|formula| compile(formula, &Scope::of_rollup(source(link)))) {
                 Some(Ok((program, _))) => (true, result_of(program.result())),
                 _ => (false, None),
             }

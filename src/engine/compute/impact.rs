@@ -2,9 +2,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Map;
-use tablewright_core::model::{Base, FieldId, FieldType, Table};
+use tablewright_core::model::{Base, Field, FieldId, FieldType, Table};
 use tablewright_core::{Code, Fault};
-use tablewright_formula::{Problem, Scope, compile};
+use tablewright_formula::{Kinds, Problem, Scope, compile, items_of, kinds_of};
 
 use super::define::settle;
 use super::depend::{Place, needs, places};
@@ -58,9 +58,11 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     let after = changed(base, start, change)?;
     let mut found: Vec<Affected> = Vec::new();
     let mut broken: FxHashSet<Place> = FxHashSet::default();
+    // A link that becomes something else is no link any more.
     let gone = *change == Change::Delete;
-    // The other side of a deleted link goes with it.
-    let mirror = mirror(base, start).filter(|_| gone).and_then(|field| places.get(&field).copied());
+    let unlinked = !matches!(change, Change::Rename(_));
+    // The other side of a link goes with it.
+    let mirror = mirror(base, start).filter(|_| unlinked).and_then(|field| places.get(&field).copied());
     let starts: Vec<Place> = std::iter::once(start).chain(mirror).collect();
     let reached = reach(base, &places, &starts);
     for (place, distance) in &reached {
@@ -78,17 +80,14 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
         } else if on_broken {
             broken.insert(*place);
             (Effect::BreaksToo, "it is worked out from a field that breaks.".to_owned())
-        } else if type_words(&before.kind) != type_words(&now.kind) {
-            (
-                Effect::Changes,
-                format!("it gives {} instead of {}.", type_words(&now.kind), type_words(&before.kind)),
-            )
+        } else if type_words(before) != type_words(now) {
+            (Effect::Changes, format!("it gives {} instead of {}.", type_words(now), type_words(before)))
         } else if let Some(warning) = new_warning((was, &before.kind), (is, &now.kind)) {
             (Effect::Changes, warning)
         } else if matches!(change, Change::Rename(_)) {
             (Effect::Unharmed, "formulas name fields by id; it shows the new name.".to_owned())
         } else {
-            (Effect::Unharmed, "its values may change, its type does not.".to_owned())
+            (Effect::Unharmed, "it takes values of the new type, and gives what it gave.".to_owned())
         };
         found.push(Affected {
             table: was.name.clone(),
@@ -101,7 +100,7 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     let everywhere = starts.iter().map(|place| (*place, 1)).chain(reached.iter().copied());
     for (place, distance) in everywhere {
         let how = match place {
-            _ if gone && starts.contains(&place) => Some(Effect::Breaks),
+            _ if gone && place == start || Some(place) == mirror => Some(Effect::Breaks),
             _ if broken.contains(&place) => Some(Effect::BreaksToo),
             _ => None,
         };
@@ -156,6 +155,10 @@ fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
             }
             field.type_name = type_name.clone();
             field.options = None;
+            let mirror = mirror(base, place);
+            for table in &mut after.tables {
+                table.fields.retain(|field| Some(field.id) != mirror);
+            }
         }
         Change::Delete => {
             if table.primary_field_id == table.fields[place.field].id {
@@ -202,8 +205,12 @@ fn reach(base: &Base, places: &FxHashMap<FieldId, Place>, starts: &[Place]) -> V
     found
 }
 
-fn type_words(kind: &FieldType) -> String {
-    tablewright_formula::kinds_of(kind).without(tablewright_formula::Kinds::BLANK).words()
+fn type_words(field: &Field) -> String {
+    let words = kinds_of(&field.kind).without(Kinds::BLANK).words();
+    match items_of(field).without(Kinds::BLANK) {
+        items if items == Kinds::ANY.without(Kinds::BLANK) => words,
+        items => format!("{words} of {}", items.words()),
+    }
 }
 
 fn formula_of(kind: &FieldType) -> Option<(&str, bool)> {
@@ -218,7 +225,7 @@ fn formula_of(kind: &FieldType) -> Option<(&str, bool)> {
 
 fn problems(table: &Table, kind: &FieldType) -> Vec<Problem> {
     let Some((formula, rollup)) = formula_of(kind) else { return Vec::new() };
-    let scope = if rollup { Scope::of_rollup() } else { Scope::of_table(table) };
+    let scope = if rollup { Scope::of_rollup(None) } else { Scope::of_table(table) };
     compile(formula, &scope).map_or_else(|problems| problems, |(_, warnings)| warnings)
 }
 

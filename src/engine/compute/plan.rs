@@ -162,6 +162,14 @@ impl Plan {
         self.places.contains_key(&Place { table, field })
     }
 
+    /// True for a formula that is LAST_MODIFIED_TIME of this watch and nothing else.
+    pub fn asks_for(&self, place: Place, watch: &Watch) -> bool {
+        match self.at(place).map(|computed| &computed.job) {
+            Some(Job::Formula(program)) => program.len() == 1 && program.watched().contains(&watch.fields),
+            _ => false,
+        }
+    }
+
     /// The edits that are kept for a table.
     pub fn watches(&self, table: TableId) -> &[Watch] {
         self.watches.get(&table).map_or(&[], Vec::as_slice)
@@ -234,7 +242,8 @@ fn computed(
         }
         FieldType::Rollup(link, _) => {
             let through = through(base, places, place, link)?;
-            let (program, _) = compile(link.formula.as_deref()?, &Scope::of_rollup()).ok()?;
+            let source = &base.tables[through.source.table].fields[through.source.field];
+            let (program, _) = compile(link.formula.as_deref()?, &Scope::of_rollup(Some(source))).ok()?;
             computed.needs.push(through.link);
             computed.reads.push(through);
             computed.volatile = program.is_volatile();

@@ -138,7 +138,7 @@ fn refusals_name_the_place_and_the_way_out() {
         ("[z-a]", 1, "`z-a` is in the wrong order"),
         ("[[:foo:]]", 1, "`[:foo:]` is no class"),
         ("(?P<a b>c)", 0, "no group name"),
-        (r"\pL{1000}", 0, "would pass 4 MB"),
+        (r"\pL{1000}", 0, "would pass 2 MB"),
     ] {
         let fault = refusal(pattern);
         assert!(fault.message.contains(part), "{pattern}: {fault}");

@@ -150,12 +150,19 @@ impl Tool for EvaluateFormula {
         if args.values.is_some() && (args.records.is_some() || args.filter.is_some()) {
             return Err(bad("give values, or records and filter, not both."));
         }
+        if args.records.is_some() && args.filter.is_some() {
+            return Err(bad("give records or filter, not both."));
+        }
+        if args.sample.is_some_and(|sample| sample > MAX_ROWS) {
+            return Err(Fault::new(Code::InvalidArguments, format!("sample must be 0 to {MAX_ROWS}.")));
+        }
         aside(move || match (view, &args.values) {
             (Some(view), None) => over_table(&view, &args, now),
             (view, values) => {
                 let empty = Map::new();
                 let values = values.as_ref().unwrap_or(&empty);
                 let given = given(view.as_ref(), values, now)?;
+                computed_without_value(view.as_ref(), values, &given, &args.formula)?;
                 on_values(&given, &args, now)
             }
         })
@@ -185,6 +192,30 @@ fn given(view: Option<&TableView>, values: &Map<String, Json>, now: i64) -> Resu
         fields.insert(field.name.clone(), Json::Object(described));
     }
     Given::read(&fields, now).map_err(|e| Fault::new(Code::InvalidArguments, format!("values: {e}")))
+}
+
+/// Refuses a formula that reads a computed field no value was given for: it would count as blank.
+fn computed_without_value(
+    view: Option<&TableView>,
+    values: &Map<String, Json>,
+    given: &Given,
+    formula: &str,
+) -> Result<(), Fault> {
+    let Some(table) = view.map(TableView::schema) else { return Ok(()) };
+    let (program, _) = compiled(formula, &given.scope)?;
+    for field in program.fields().iter().filter_map(|at| table.fields.get(*at)) {
+        let named = values.keys().any(|name| table.field(name).is_ok_and(|found| found.id == field.id));
+        if field.kind.is_computed() && !named {
+            return Err(Fault::new(
+                Code::InvalidArguments,
+                format!(
+                    "{:?} is computed and is not worked out from values: give it a value too, or name records.",
+                    field.name
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A bare value with the type it looks like.

@@ -187,6 +187,11 @@ fn evaluate_formula_takes_values_records_and_tables() {
         json!({"base": "Orders", "table": "Orders", "formula": "{Status}", "filter": "{Status} = 'Open'"}),
     );
     assert_eq!(kept["statistics"]["histogram"], json!([{"value": "Open", "count": 2}]));
+    let error = client.refused(
+        "evaluate_formula",
+        json!({"base": "Orders", "table": "Orders", "formula": "{Net} + 1", "values": {"Amount": 5}}),
+    );
+    assert!(error.contains("\"Net\" is computed"), "{error}");
     let error = client.refused("evaluate_formula", json!({"base": "Orders", "formula": "1"}));
     assert!(error.contains("go together"), "{error}");
 }
