@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tablewright_door::{Door, Rights, Tokens};
+use tablewright_door::{Door, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
 use tablewright_faces::mcp::Parts;
@@ -26,7 +26,7 @@ pub struct App {
     /// Access tokens.
     pub tokens: Tokens,
     /// All tools.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
 }
 
 impl App {
@@ -37,12 +37,13 @@ impl App {
         let clock = Arc::new(SystemClock);
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
+        let registry = Arc::new(registry);
         Ok(Self { config, door: Door::new(engine.clone()), engine, tokens, registry })
     }
 
     /// What an MCP session with this selection needs.
-    pub fn parts(&self, selection: &Selection, most: Rights, limits: Limits) -> anyhow::Result<Arc<Parts>> {
-        Parts::new(self.door.clone(), &self.registry, selection, most, limits)
+    pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
+        Parts::new(self.door.clone(), self.registry.clone(), selection, limits)
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))
     }

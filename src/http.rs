@@ -45,7 +45,7 @@ impl Server {
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
         let Config { allow, tools, http, answers, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
-        let parts = owned.app.parts(&tools, allow, answers)?;
+        let parts = owned.app.parts(&tools, answers)?;
         let cut = CancellationToken::new();
         let routes = router(parts, http, entry, allow, cut.clone());
         let address = listener.local_addr()?;

@@ -68,7 +68,8 @@ fn writable(directory: &std::path::Path) -> Result<String, String> {
 
 fn selected(registry: &Result<Registry, catalogue::Error>, config: &Config) -> Result<String, String> {
     let Ok(registry) = registry else { return Err("there is no catalogue to choose from".into()) };
-    let surface = Surface::of(registry, &config.tools, config.allow).map_err(|e| e.to_string())?;
+    config.tools.check(registry).map_err(|e| e.to_string())?;
+    let surface = Surface::of(registry, &config.tools, config.allow);
     Ok(format!("{} offered", surface.tools().len()))
 }
 

@@ -27,9 +27,13 @@ impl Serve {
             }
         }
         let mut allow = Map::new();
-        for (key, on) in
-            [("write", self.allow_write), ("delete", self.allow_delete), ("schema", self.allow_schema)]
-        {
+        for (key, on) in [
+            ("write", self.allow_write),
+            ("write_comments", self.allow_write),
+            ("webhooks", self.allow_write),
+            ("delete", self.allow_delete),
+            ("schema", self.allow_schema),
+        ] {
             if self.read_only || on {
                 allow.insert(key.into(), Value::Bool(!self.read_only));
             }
@@ -63,7 +67,7 @@ impl Serve {
         }
         let lock = Lock::take_or_say(&directory, Kind::Alone)?;
         let app = App::open(config, &directory).await?;
-        let parts = app.parts(&app.config.tools, rights, app.config.answers)?;
+        let parts = app.parts(&app.config.tools, app.config.answers)?;
         let caller = Caller::local("mcp", rights);
         let stop = CancellationToken::new();
         let (input, output) = (crate::owner::stdin(), crate::owner::stdout());

@@ -42,6 +42,18 @@ pub enum Code {
     StoreUnavailable,
     /// The call was cancelled.
     Cancelled,
+    /// A link to a record of another table than the field links to.
+    WrongTable,
+    /// Several records match the merge fields of one record of an upsert.
+    Ambiguous,
+    /// No such comment on the record.
+    UnknownComment,
+    /// No such webhook of the base.
+    UnknownWebhook,
+    /// No such attachment, or one that cannot be taken in.
+    InvalidAttachment,
+    /// A change of the schema that is not allowed or not possible.
+    InvalidSchema,
     /// A fault of ours; the details are in the log.
     Internal,
 }
@@ -67,6 +79,12 @@ impl Code {
             Self::LimitExceeded => "limit_exceeded",
             Self::StoreUnavailable => "store_unavailable",
             Self::Cancelled => "cancelled",
+            Self::WrongTable => "wrong_table",
+            Self::Ambiguous => "ambiguous",
+            Self::UnknownComment => "unknown_comment",
+            Self::UnknownWebhook => "unknown_webhook",
+            Self::InvalidAttachment => "invalid_attachment",
+            Self::InvalidSchema => "invalid_schema",
             Self::Internal => "internal",
         }
     }
@@ -79,12 +97,22 @@ pub struct Fault {
     pub code: Code,
     /// What is wrong and what to send instead, in one or two sentences.
     pub message: String,
+    /// What it is about, as the caller gave it: the field, choice, record or table. Faces that
+    /// word their own messages need it.
+    #[serde(skip)]
+    pub subject: Option<Box<str>>,
 }
 
 impl Fault {
     /// A fault of `code` with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), subject: None }
+    }
+
+    /// Says what it is about.
+    pub fn about(mut self, subject: impl Into<Box<str>>) -> Self {
+        self.subject = Some(subject.into());
+        self
     }
 
     /// Puts "`place`: " before the message.

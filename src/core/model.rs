@@ -3,11 +3,16 @@
 pub mod cell;
 pub mod field;
 pub mod id;
+pub mod person;
 pub mod reference;
 pub mod schema;
 
 pub use cell::Cell;
 pub use field::{Choice, Field, FieldType};
-pub use id::{BaseId, ChoiceId, FieldId, Id, RecordId, TableId, ViewId};
+pub use id::{
+    AttachmentId, BaseId, ChoiceId, CommentId, FieldId, Id, RecordId, TableId, UserId, ViewId, WebhookId,
+    WorkspaceId,
+};
+pub use person::Person;
 pub use reference::Reference;
 pub use schema::{Base, Sort, Table, View};

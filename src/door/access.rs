@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tablewright_core::model::Person;
 use tablewright_core::{Code, Fault};
 
 /// What a caller may do.
@@ -20,22 +21,60 @@ pub struct Rights {
     pub delete: bool,
     /// Change bases, tables, fields and views.
     pub schema: bool,
+    /// Read comments.
+    pub read_comments: bool,
+    /// Write comments.
+    pub write_comments: bool,
+    /// Make and delete webhooks, which tell other programs of changes.
+    pub webhooks: bool,
+    /// See the email addresses of users.
+    pub email: bool,
 }
 
 impl Default for Rights {
     /// Look and read; nothing is changed unless it is allowed.
     fn default() -> Self {
-        Self { describe: true, read: true, write: false, delete: false, schema: false }
+        Self {
+            describe: true,
+            read: true,
+            write: false,
+            delete: false,
+            schema: false,
+            read_comments: true,
+            write_comments: false,
+            webhooks: false,
+            email: true,
+        }
     }
 }
 
-/// The scopes a token may carry; the names are Airtable's.
-pub const SCOPES: [&str; 4] =
-    ["data.records:read", "data.records:write", "schema.bases:read", "schema.bases:write"];
+/// The scopes a token may carry: those Airtable gives to everyone, by its names.
+pub const SCOPES: [&str; 10] = [
+    "data.records:read",
+    "data.records:write",
+    "data.recordComments:read",
+    "data.recordComments:write",
+    "schema.bases:read",
+    "schema.bases:write",
+    "workspacesAndBases:read",
+    "webhook:manage",
+    "block:manage",
+    "user.email:read",
+];
 
 impl Rights {
     /// Everything.
-    pub const ALL: Self = Self { describe: true, read: true, write: true, delete: true, schema: true };
+    pub const ALL: Self = Self {
+        describe: true,
+        read: true,
+        write: true,
+        delete: true,
+        schema: true,
+        read_comments: true,
+        write_comments: true,
+        webhooks: true,
+        email: true,
+    };
 
     /// What both allow.
     pub fn and(self, other: Self) -> Self {
@@ -45,20 +84,11 @@ impl Rights {
             write: self.write && other.write,
             delete: self.delete && other.delete,
             schema: self.schema && other.schema,
+            read_comments: self.read_comments && other.read_comments,
+            write_comments: self.write_comments && other.write_comments,
+            webhooks: self.webhooks && other.webhooks,
+            email: self.email && other.email,
         }
-    }
-
-    /// Every combination of rights within these.
-    pub fn combinations(self) -> impl Iterator<Item = Self> {
-        (0..32u8)
-            .map(|bits| Self {
-                describe: bits & 1 > 0,
-                read: bits & 2 > 0,
-                write: bits & 4 > 0,
-                delete: bits & 8 > 0,
-                schema: bits & 16 > 0,
-            })
-            .filter(move |rights| rights.and(self) == *rights)
     }
 
     /// What a token with these scopes may do.
@@ -71,6 +101,10 @@ impl Rights {
             write,
             delete: write,
             schema: has("schema.bases:write"),
+            read_comments: has("data.recordComments:read"),
+            write_comments: has("data.recordComments:write"),
+            webhooks: has("webhook:manage"),
+            email: has("user.email:read"),
         }
     }
 
@@ -91,6 +125,19 @@ impl Rights {
                 self.schema,
                 "start the server with --allow-schema and use a token with the scope schema.bases:write",
             ),
+            Need::Remove => (
+                self.schema && self.delete,
+                "start the server with --allow-schema and --allow-delete and use a token with the scopes schema.bases:write and data.records:write",
+            ),
+            Need::ReadComments => (self.read_comments, "use a token with the scope data.recordComments:read"),
+            Need::WriteComments => (
+                self.write_comments,
+                "start the server with --allow-write and use a token with the scope data.recordComments:write",
+            ),
+            Need::Webhooks => (
+                self.webhooks,
+                "start the server with --allow-write and use a token with the scope webhook:manage",
+            ),
         };
         if held {
             return Ok(());
@@ -102,7 +149,7 @@ impl Rights {
 
 /// The right a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Need {
     /// See bases, tables and fields.
     Describe,
@@ -114,12 +161,20 @@ pub enum Need {
     Delete,
     /// Change the schema.
     Schema,
+    /// Delete bases, tables and fields.
+    Remove,
+    /// Read comments.
+    ReadComments,
+    /// Write comments.
+    WriteComments,
+    /// Make and delete webhooks.
+    Webhooks,
 }
 
 impl Need {
     /// True for what changes something.
     pub fn changes(self) -> bool {
-        !matches!(self, Self::Describe | Self::Read)
+        !matches!(self, Self::Describe | Self::Read | Self::ReadComments)
     }
 }
 
@@ -131,6 +186,10 @@ impl fmt::Display for Need {
             Self::Write => "write records",
             Self::Delete => "delete",
             Self::Schema => "change the schema",
+            Self::Remove => "delete bases, tables and fields",
+            Self::ReadComments => "read comments",
+            Self::WriteComments => "write comments",
+            Self::Webhooks => "manage webhooks",
         })
     }
 }
@@ -147,6 +206,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who they are, as Airtable shows people.
+    pub fn person(&self) -> Person {
+        Person::of(&self.principal)
+    }
+
     /// The user of this machine.
     pub fn local(face: &'static str, rights: Rights) -> Self {
         Self { principal: "local".into(), face, rights }

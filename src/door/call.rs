@@ -6,11 +6,13 @@ use std::time::Instant;
 use tablewright_core::model::schema::find_base;
 use tablewright_core::model::{BaseId, TableId};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::base::Change;
 use tablewright_engine::local::{Action, Outcome};
-use tablewright_engine::{AuditEntry, Engine};
+use tablewright_engine::{AuditEntry, Engine, Snapshot};
+use tokio::sync::broadcast;
 
 use crate::access::Caller;
-use crate::plan::Plan;
+use crate::plan::{Plan, WriteOptions};
 use crate::view::{BaseView, TableView};
 
 /// The door of a data directory. Cheap to clone.
@@ -23,6 +25,11 @@ impl Door {
     /// The door to everything `engine` holds.
     pub fn new(engine: Engine) -> Self {
         Self { engine }
+    }
+
+    /// Every commit from now on, once it is visible.
+    pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.engine.feed()
     }
 
     /// Opens a call named `action` (a tool or command) by `caller`.
@@ -87,21 +94,35 @@ impl Call {
     }
 
     /// Plans a write to the table of `view`.
-    pub fn plan(&self, view: &TableView, action: Action, typecast: bool) -> Result<Plan, Fault> {
-        Plan::new(view, action, typecast, self.caller.rights)
+    pub fn plan(&self, view: &TableView, action: Action, options: WriteOptions) -> Result<Plan, Fault> {
+        Plan::new(view, action, options, self.caller.rights)
     }
 
     /// Carries out a plan; what it did is on disk, with its audit line, when this answers.
     pub async fn apply(&mut self, plan: Plan) -> Result<Outcome, Fault> {
+        let audit = self.audit_with_commit();
+        self.engine.commit(plan.base, plan.write, self.caller.principal.to_string(), audit).await
+    }
+
+    /// The base at the moment of `snapshot`, as the caller sees it: what a write of theirs left.
+    pub fn view_of(&self, snapshot: Arc<Snapshot>) -> BaseView {
+        BaseView::new(snapshot)
+    }
+
+    /// The audit line of a commit is written by the commit itself.
+    pub(crate) fn audit_with_commit(&mut self) -> impl FnOnce(&str) -> AuditEntry + Send + use<> {
         self.audited = true;
         let entry = self.entry("");
         let started = self.started;
-        let audit = move |outcome: &str| AuditEntry {
+        move |outcome: &str| AuditEntry {
             outcome: outcome.to_owned(),
             duration_us: started.elapsed().as_micros() as i64,
             ..entry
-        };
-        self.engine.commit(plan.base, plan.write, self.caller.principal.to_string(), audit).await
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Writes the audit line: `ok`, or the code of the fault.

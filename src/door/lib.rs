@@ -2,12 +2,15 @@
 
 pub mod access;
 pub mod call;
+mod comments;
+pub mod design;
 pub mod plan;
 pub mod tokens;
 pub mod view;
 
 pub use access::{Caller, Rights};
 pub use call::{Call, Door};
-pub use plan::Plan;
+pub use design::Edited;
+pub use plan::{Plan, WriteOptions};
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};

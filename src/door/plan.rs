@@ -10,6 +10,15 @@ use crate::view::TableView;
 /// Most records of one call.
 pub const MAX_RECORDS: usize = 50_000;
 
+/// How a write is carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Convert values to the field's type where that is possible, and create missing choices.
+    pub typecast: bool,
+    /// One bad record fails all of them.
+    pub atomic: bool,
+}
+
 /// A checked write. Carried out by [`crate::Call::apply`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -22,7 +31,7 @@ impl Plan {
     pub(crate) fn new(
         view: &TableView,
         action: Action,
-        typecast: bool,
+        options: WriteOptions,
         rights: Rights,
     ) -> Result<Self, Fault> {
         let need = if matches!(action, Action::Delete(_)) { Need::Delete } else { Need::Write };
@@ -44,7 +53,8 @@ impl Plan {
             }
             _ => {}
         }
-        let write = Write { table: view.schema().id, action, typecast, atomic: false };
+        let WriteOptions { typecast, atomic } = options;
+        let write = Write { table: view.schema().id, action, typecast, atomic };
         Ok(Self { base: view.base().schema().id, write })
     }
 

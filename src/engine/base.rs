@@ -9,7 +9,7 @@ pub mod search;
 pub mod snapshot;
 pub mod table;
 
-pub use changes::{Change, RowChange, TableChanges};
+pub use changes::{Change, RowChange, SchemaChange, TableChanges};
 pub use column::Column;
 pub use filter::Filter;
 pub use query::{Page, Query};

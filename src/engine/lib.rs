@@ -3,6 +3,7 @@
 pub mod base;
 pub mod base_file;
 pub mod clock;
+pub mod comments;
 pub mod compute;
 pub mod local;
 pub mod store;
@@ -13,19 +14,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use tablewright_core::clock::Clock;
-use tablewright_core::model::BaseId;
+use tablewright_core::model::{Base, BaseId};
 use tablewright_core::{Code, Fault};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
+use base::Change;
 pub use base::Snapshot;
-use local::{Outcome, Write};
+use base::changes::ChangeKind;
+use comments::Comment;
+use local::schema::{NewTable, SchemaEdit};
+use local::{Draft, Outcome, Write};
 pub use store::write::AuditEntry;
+use store::write::LoggedChange;
 pub use store::{Error, Store};
 use writer::Job;
-pub use writer::Progress;
+pub use writer::{CommentEdit, CommentPlace, Edited, Progress};
 
 /// Settings of the engine.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -45,6 +51,9 @@ impl Default for Options {
     }
 }
 
+/// Commits the feed keeps for a receiver that is behind.
+const FEED: usize = 1024;
+
 /// A handle on all bases of a data directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -61,6 +70,9 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) last_change: watch::Sender<i64>,
+    feed: broadcast::Sender<Arc<Change>>,
+    /// Bases of which changed computed cells are noted in the change log.
+    computed_logged: RwLock<FxHashSet<BaseId>>,
     pub(crate) audit: writer::AuditBuffer,
     options: Options,
     listed: RwLock<Arc<Vec<(BaseId, String)>>>,
@@ -125,6 +137,22 @@ impl Shared {
         snapshot
     }
 
+    /// Tells everybody who follows the change log what was committed and can be seen now.
+    pub(crate) fn tell(&self, changes: Vec<LoggedChange>, numbers: &[i64]) {
+        if self.feed.receiver_count() > 0 {
+            for (change, seq) in changes.into_iter().zip(numbers) {
+                let _ = self.feed.send(Arc::new(change.numbered(*seq)));
+            }
+        }
+        if let Some(last) = numbers.last() {
+            self.last_change.send_replace(*last);
+        }
+    }
+
+    pub(crate) fn logs_computed(&self, base: BaseId) -> bool {
+        self.computed_logged.read().unwrap_or_else(PoisonError::into_inner).contains(&base)
+    }
+
     async fn prune(&self) -> Result<(), Error> {
         let days_ago = |days: u32| self.clock.now_ms() - i64::from(days) * 86_400_000;
         let (changes, audit) =
@@ -159,6 +187,8 @@ impl Engine {
             store,
             clock,
             last_change: watch::Sender::new(last),
+            feed: broadcast::Sender::new(FEED),
+            computed_logged: RwLock::default(),
             audit: writer::AuditBuffer::default(),
             options,
             listed: RwLock::new(Arc::new(listed)),
@@ -213,6 +243,73 @@ impl Engine {
         answer.await.map_err(|_| stopping())?
     }
 
+    /// Changes the schema of a base; answers when it is on disk and visible.
+    pub async fn edit_schema(
+        &self,
+        base: BaseId,
+        edit: SchemaEdit,
+        by: String,
+        audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
+    ) -> Result<Edited, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Edit { base, edit, by, audit: Box::new(audit), reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Adds, edits or removes a comment; gives it as it is, or as it was.
+    pub async fn comment(
+        &self,
+        at: CommentPlace,
+        edit: CommentEdit,
+        by: String,
+        audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
+    ) -> Result<Comment, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Comment { at, edit, by, audit: Box::new(audit), reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Makes a new base with these tables; a base needs at least one.
+    pub async fn create_base(
+        &self,
+        name: &str,
+        tables: Vec<NewTable>,
+        by: String,
+    ) -> Result<(BaseId, i64), Fault> {
+        let id = BaseId::random();
+        let schema = Base { id, name: String::new(), tables: Vec::new() };
+        let mut draft = Draft::of(&Snapshot::empty(Arc::new(schema)));
+        let now = self.clock().now_ms();
+        if tables.is_empty() {
+            let message = "a base needs at least one table.";
+            return Err(Fault::new(Code::InvalidSchema, message).about("tables"));
+        }
+        for table in tables {
+            draft.edit(&SchemaEdit::CreateTable(table), now)?;
+        }
+        draft.edit(&SchemaEdit::RenameBase(name.to_owned()), now)?;
+        let (reply, answer) = oneshot::channel();
+        let (snapshot, comments, kind) = (draft.snapshot, Vec::new(), ChangeKind::BaseCreated);
+        self.send(Job::Import { snapshot, comments, kind, by, progress: Box::new(|_| {}), reply }).await?;
+        Ok((id, answer.await.map_err(|_| stopping())??))
+    }
+
+    /// Every commit from now on, once it is visible. A receiver that falls behind by more than
+    /// a thousand commits is told how many it missed and goes on with [`Store::changes`].
+    pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.shared.feed.subscribe()
+    }
+
+    /// Whether computed cells that change are noted in the change log of a base.
+    pub fn log_computed(&self, base: BaseId, on: bool) {
+        let mut logged = self.shared.computed_logged.write().unwrap_or_else(PoisonError::into_inner);
+        if on {
+            logged.insert(base);
+        } else {
+            logged.remove(&base);
+        }
+    }
+
     /// Writes an audit line without waiting for it.
     pub fn audit(&self, entry: AuditEntry) {
         self.shared.audit.push(entry);
@@ -227,7 +324,8 @@ impl Engine {
     ) -> Result<i64, Fault> {
         let (reply, answer) = oneshot::channel();
         let base_file::Loaded { snapshot, comments } = file;
-        self.send(Job::Import { snapshot, comments, by, progress, reply }).await?;
+        let kind = ChangeKind::Imported;
+        self.send(Job::Import { snapshot, comments, kind, by, progress, reply }).await?;
         answer.await.map_err(|_| stopping())?
     }
 

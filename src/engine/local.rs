@@ -1,15 +1,26 @@
 //! Airtable's rules for a base that lives here: what a write must be, and what it does.
 
 mod apply;
+mod columns;
+mod draft;
 mod links;
+mod options;
+mod resolve;
+pub mod schema;
+mod upsert;
 mod values;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::{RecordId, TableId};
 
-pub use apply::{Applied, Draft};
+use crate::base::Snapshot;
+
+pub use apply::Applied;
+pub use draft::Draft;
 pub use links::complete_inverses;
 
 /// A write to one table of a base.
@@ -32,6 +43,17 @@ pub enum Action {
     Create(Vec<Map<String, Value>>),
     /// New cells for these records; the cells not named stay.
     Update(Vec<(RecordId, Map<String, Value>)>),
+    /// New cells for these records; what can be written and is not named is emptied.
+    Replace(Vec<(RecordId, Map<String, Value>)>),
+    /// Records to update or create, whichever the merge fields say.
+    Upsert {
+        /// 1 to 3 fields, by name or id, whose values tell records apart.
+        on: Vec<String>,
+        /// The records; one with an id is that record, whatever its values.
+        records: Vec<(Option<RecordId>, Map<String, Value>)>,
+        /// Empty what is not named in records that are updated.
+        replace: bool,
+    },
     /// Records to delete.
     Delete(Vec<RecordId>),
 }
@@ -41,7 +63,8 @@ impl Action {
     pub fn len(&self) -> usize {
         match self {
             Self::Create(records) => records.len(),
-            Self::Update(records) => records.len(),
+            Self::Update(records) | Self::Replace(records) => records.len(),
+            Self::Upsert { records, .. } => records.len(),
             Self::Delete(ids) => ids.len(),
         }
     }
@@ -53,10 +76,14 @@ impl Action {
 }
 
 /// What became of each record of a write, in the order they were sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// The record, or why it was refused.
     pub records: Vec<Result<RecordId, Fault>>,
+    /// Those of them that were not there before.
+    pub created: Vec<RecordId>,
+    /// The base with the write in it.
+    pub snapshot: Arc<Snapshot>,
     /// The commit in the change log; absent when nothing changed.
     pub change: Option<i64>,
     /// Records that typecast created in other tables: name of the table and how many.

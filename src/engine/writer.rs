@@ -2,6 +2,8 @@
 //!
 //! A commit is answered only after the database has it on disk; a failed batch changes nothing.
 
+mod edit;
+
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,15 +18,21 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::Shared;
 use crate::base::Snapshot;
 use crate::base::changes::ChangeKind;
+use crate::comments::Comment;
 use crate::compute;
+use crate::local::schema::SchemaEdit;
 use crate::local::{Applied, Draft, Outcome, Write};
 use crate::store::write::{AuditEntry, Batch, LoggedChange, RowState, stored_cells};
+
+pub use edit::{CommentEdit, CommentPlace, Edited};
 
 /// Commits that may wait; more callers wait to be let in.
 pub(crate) const QUEUE: usize = 1024;
 /// Commits written in one transaction.
 const BATCH: usize = 256;
 
+/// Makes the audit line of a write from its outcome.
+pub(crate) type Audit = Box<dyn FnOnce(&str) -> AuditEntry + Send>;
 type Reply<T> = oneshot::Sender<Result<T, Fault>>;
 /// Told how many rows are written so far.
 pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
@@ -32,17 +40,16 @@ pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
 /// Something to write.
 pub(crate) enum Job {
     /// Records of a base.
-    Commit {
-        base: BaseId,
-        write: Write,
-        by: String,
-        audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>,
-        reply: Reply<Outcome>,
-    },
+    Commit { base: BaseId, write: Write, by: String, audit: Audit, reply: Reply<Outcome> },
+    /// The schema of a base.
+    Edit { base: BaseId, edit: SchemaEdit, by: String, audit: Audit, reply: Reply<Edited> },
+    /// A comment on a record.
+    Comment { at: CommentPlace, edit: CommentEdit, by: String, audit: Audit, reply: Reply<Comment> },
     /// A whole new base.
     Import {
         snapshot: Snapshot,
         comments: Vec<(String, Value)>,
+        kind: ChangeKind,
         by: String,
         progress: Progress,
         reply: Reply<i64>,
@@ -117,9 +124,17 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                 Job::Commit { base, write, by, audit, reply } => {
                     group.add(&shared, base, &write, by, audit, reply).await;
                 }
-                Job::Import { snapshot, comments, by, progress, reply } => {
+                Job::Edit { base, edit, by, audit, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
-                    let _ = reply.send(import(&shared, snapshot, &comments, by, progress).await);
+                    let _ = reply.send(edit::schema(&shared, base, &edit, by, audit).await);
+                }
+                Job::Comment { at, edit, by, audit, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let _ = reply.send(edit::comment(&shared, at, edit, by, audit).await);
+                }
+                Job::Import { snapshot, comments, kind, by, progress, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let _ = reply.send(import(&shared, snapshot, &comments, kind, by, progress).await);
                 }
                 Job::Delete { base, by, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
@@ -153,7 +168,9 @@ struct Group {
 /// A caller whose commit is in the group.
 struct Pending {
     reply: Reply<Outcome>,
+    base: BaseId,
     records: Vec<Result<RecordId, Fault>>,
+    created: Vec<RecordId>,
     created_elsewhere: Vec<(String, usize)>,
     changed: bool,
 }
@@ -165,7 +182,7 @@ impl Group {
         base: BaseId,
         write: &Write,
         by: String,
-        audit: Box<dyn FnOnce(&str) -> AuditEntry + Send>,
+        audit: Audit,
         reply: Reply<Outcome>,
     ) {
         let mut result = match self.apply(shared, base, write, &by).await {
@@ -185,10 +202,12 @@ impl Group {
                 by,
                 kind: ChangeKind::Records,
                 tables: std::mem::take(&mut result.changes),
+                schema: Vec::new(),
+                recomputed: std::mem::take(&mut result.recomputed),
             });
         }
-        let Applied { records, created_elsewhere, .. } = result;
-        self.replies.push(Pending { reply, records, created_elsewhere, changed });
+        let Applied { records, created, created_elsewhere, .. } = result;
+        self.replies.push(Pending { reply, base, records, created, created_elsewhere, changed });
     }
 
     async fn apply(
@@ -200,7 +219,11 @@ impl Group {
     ) -> Result<Applied, Fault> {
         let draft = match self.drafts.entry(base) {
             Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(place) => place.insert(Draft::of(&*shared.snapshot(base).await?)),
+            Entry::Vacant(place) => {
+                let draft = place.insert(Draft::of(&*shared.snapshot(base).await?));
+                draft.log_computed = shared.logs_computed(base);
+                draft
+            }
         };
         draft.apply(write, shared.clock.now_ms(), by)
     }
@@ -216,18 +239,21 @@ impl Group {
         let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
         match written {
             Ok(numbers) => {
+                let mut visible: FxHashMap<BaseId, Arc<Snapshot>> = FxHashMap::default();
                 for (base, draft) in self.drafts {
-                    if !draft.touched.is_empty() || draft.schema_changed {
-                        shared.publish(base, draft.snapshot);
-                    }
+                    let changed = !draft.touched.is_empty() || draft.schema_changed;
+                    let snapshot = draft.snapshot;
+                    visible.insert(
+                        base,
+                        if changed { shared.publish(base, snapshot) } else { Arc::new(snapshot) },
+                    );
                 }
-                if let Some(last) = numbers.last() {
-                    shared.last_change.send_replace(*last);
-                }
+                shared.tell(self.batch.changes, &numbers);
                 let mut numbers = numbers.into_iter();
-                for Pending { reply, records, created_elsewhere, changed } in self.replies {
+                for Pending { reply, base, records, created, created_elsewhere, changed } in self.replies {
+                    let Some(snapshot) = visible.get(&base).cloned() else { continue };
                     let change = if changed { numbers.next() } else { None };
-                    let _ = reply.send(Ok(Outcome { records, change, created_elsewhere }));
+                    let _ = reply.send(Ok(Outcome { records, created, snapshot, change, created_elsewhere }));
                 }
             }
             Err(error) => {
@@ -287,6 +313,7 @@ async fn import(
     shared: &Shared,
     snapshot: Snapshot,
     comments: &[(String, Value)],
+    kind: ChangeKind,
     by: String,
     progress: Progress,
 ) -> Result<i64, Fault> {
@@ -297,14 +324,26 @@ async fn import(
             format!("base {base} is here already; delete it first with `tablewright base delete {base}`."),
         ));
     }
-    let change =
-        LoggedChange { base, at: shared.clock.now_ms(), by, kind: ChangeKind::Imported, tables: Vec::new() };
+    let change = whole(shared, base, by, kind);
     let _no_load = shared.loading.lock().await;
     let seq = shared.store.add_base(&snapshot, comments, &change, &*progress).await.map_err(Fault::from)?;
     shared.list(base, Some(snapshot.schema.name.clone()));
     shared.publish(base, snapshot);
-    shared.last_change.send_replace(seq);
+    shared.tell(vec![change], &[seq]);
     Ok(seq)
+}
+
+/// A change that is about a base as a whole.
+fn whole(shared: &Shared, base: BaseId, by: String, kind: ChangeKind) -> LoggedChange {
+    LoggedChange {
+        base,
+        at: shared.clock.now_ms(),
+        by,
+        kind,
+        tables: Vec::new(),
+        schema: Vec::new(),
+        recomputed: Vec::new(),
+    }
 }
 
 /// Works out the fields that change with the time of day, when the base is in memory.
@@ -321,16 +360,10 @@ async fn refresh(shared: &Shared, base: BaseId) {
 }
 
 async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault> {
-    let change = LoggedChange {
-        base,
-        at: shared.clock.now_ms(),
-        by,
-        kind: ChangeKind::BaseDeleted,
-        tables: Vec::new(),
-    };
+    let change = whole(shared, base, by, ChangeKind::BaseDeleted);
     let _no_load = shared.loading.lock().await;
     let seq = shared.store.delete_base(&change).await.map_err(Fault::from)?;
     shared.list(base, None);
-    shared.last_change.send_replace(seq);
+    shared.tell(vec![change], &[seq]);
     Ok(seq)
 }

@@ -5,7 +5,7 @@ pub mod pipe;
 pub mod wire;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
 use tablewright_door::{Door, Rights};
@@ -18,34 +18,41 @@ use tablewright_toolkit::{Selection, Surface};
 pub struct Parts {
     pub(crate) door: Door,
     pub(crate) limits: Limits,
-    surfaces: HashMap<Rights, (Arc<Surface>, Vec<Tool>)>,
+    registry: Arc<Registry>,
+    selection: Selection,
+    offers: RwLock<HashMap<Rights, Arc<Offer>>>,
+}
+
+/// What callers with the same rights are offered.
+pub struct Offer {
+    pub(crate) surface: Surface,
+    /// The tools as they go over the wire.
+    pub tools: Vec<Tool>,
 }
 
 impl Parts {
-    /// The tools `selection` names, for callers with any rights within `most`.
+    /// The tools that `selection` names.
     pub fn new(
         door: Door,
-        registry: &Registry,
+        registry: Arc<Registry>,
         selection: &Selection,
-        most: Rights,
         limits: Limits,
     ) -> Result<Self, Error> {
-        let mut surfaces = HashMap::new();
-        for rights in most.combinations() {
-            let surface = Surface::of(registry, selection, rights)?;
+        selection.check(&registry)?;
+        Ok(Self { door, limits, registry, selection: selection.clone(), offers: RwLock::default() })
+    }
+
+    /// What a caller with these rights is offered; worked out once for each set of rights.
+    pub fn offer(&self, rights: Rights) -> Arc<Offer> {
+        let held = self.offers.read().unwrap_or_else(PoisonError::into_inner).get(&rights).cloned();
+        held.unwrap_or_else(|| {
+            let surface = Surface::of(&self.registry, &self.selection, rights);
             let tools = surface.tools().iter().map(|entry| wire_tool(entry)).collect();
-            surfaces.insert(rights, (Arc::new(surface), tools));
-        }
-        Ok(Self { door, limits, surfaces })
-    }
-
-    /// The tools a caller with these rights sees, as they go over the wire.
-    pub fn tools(&self, rights: Rights) -> &[Tool] {
-        self.surfaces.get(&rights).map_or(&[], |(_, tools)| tools)
-    }
-
-    pub(crate) fn surface(&self, rights: Rights) -> Option<&Arc<Surface>> {
-        self.surfaces.get(&rights).map(|(surface, _)| surface)
+            let offer = Arc::new(Offer { surface, tools });
+            let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
+            offers.insert(rights, offer.clone());
+            offer
+        })
     }
 }
 

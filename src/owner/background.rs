@@ -138,7 +138,7 @@ impl Clients {
     async fn welcome(&self, want: Want, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf) {
         let ready = Welcome::Ready { version: env!("CARGO_PKG_VERSION").into() };
         match want {
-            Want::Session { selection, rights, limits } => match self.app.parts(&selection, rights, limits) {
+            Want::Session { selection, rights, limits } => match self.app.parts(&selection, limits) {
                 Ok(parts) => {
                     if say(&mut writer, &ready).await.is_ok() {
                         let caller = Caller::local("mcp", rights);

@@ -28,9 +28,8 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// The tools of `registry` that `selection` names and `rights` allow.
-    pub fn of(registry: &Registry, selection: &Selection, rights: Rights) -> Result<Self, Error> {
-        selection.check(registry)?;
+    /// The tools of `registry` that `selection`, which was checked, names and `rights` allow.
+    pub fn of(registry: &Registry, selection: &Selection, rights: Rights) -> Self {
         let toolset_chosen = |name: &str| {
             let usual = registry.catalogue().toolsets.iter().any(|t| t.toolset == name && t.default);
             let named = |wanted: &str| selection.toolsets.iter().any(|t| t == wanted);
@@ -54,7 +53,7 @@ impl Surface {
                 e.wording.aliases.iter().cloned().chain([e.name.to_owned()]).map(move |name| (name, at))
             })
             .collect();
-        Ok(Self { tools, names })
+        Self { tools, names }
     }
 
     /// The tools, in a fixed order.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::RecordId;
-use tablewright_door::TableView;
-use tablewright_engine::local::{Action, Outcome};
+use tablewright_door::{TableView, WriteOptions};
+use tablewright_engine::local::Action;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::{Answer, text};
@@ -77,18 +77,21 @@ async fn write<T>(
             Err(fault) => Some(fault),
         })
         .collect();
+    // When none could be read there is nothing to write, only to report.
     let outcome = if read.is_empty() && !marks.is_empty() {
-        Outcome { records: Vec::new(), change: None, created_elsewhere: Vec::new() }
+        None
     } else {
-        let plan = context.call.plan(view, action(read), typecast)?;
-        context.call.apply(plan).await?
+        let plan = context.call.plan(view, action(read), WriteOptions { typecast, atomic: false })?;
+        Some(context.call.apply(plan).await?)
     };
-    let mut done = outcome.records.into_iter();
+    let (done, change, elsewhere) =
+        outcome.map(|o| (o.records, o.change, o.created_elsewhere)).unwrap_or_default();
+    let mut done = done.into_iter();
     let records: Vec<Result<RecordId, Fault>> = marks
         .into_iter()
         .filter_map(|mark| mark.map_or_else(|| done.next(), |fault| Some(Err(fault))))
         .collect();
-    Ok(report(records, outcome.change, outcome.created_elsewhere))
+    Ok(report(records, change, elsewhere))
 }
 
 fn report(

@@ -90,6 +90,15 @@ impl<K: Kind> Id<K> {
         Self { body, kind: PhantomData }
     }
 
+    /// The id that stands for these bytes, such as a digest; the same for the same bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut body = [ALPHABET[0]; BODY_LEN];
+        for (place, byte) in body.iter_mut().zip(bytes) {
+            *place = ALPHABET[usize::from(byte % 62)];
+        }
+        Self { body, kind: PhantomData }
+    }
+
     /// Whether `text` has this kind's prefix and shape.
     pub fn is(text: &str) -> bool {
         text.parse::<Self>().is_ok()

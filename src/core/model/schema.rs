@@ -220,6 +220,7 @@ impl Table {
                     Code::UnknownField,
                     format!("table {:?} has no field {:?}.{hint}", self.name, shown(wanted)),
                 )
+                .about(wanted)
             },
         )
     }
@@ -252,6 +253,7 @@ impl Table {
                     Code::UnknownView,
                     format!("table {:?} has no view {:?}.{near}", self.name, shown(wanted)),
                 )
+                .about(wanted)
             },
         )
     }
@@ -304,6 +306,7 @@ impl Base {
                     Code::UnknownTable,
                     format!("base {:?} has no table {:?}.{hint}", self.name, shown(wanted)),
                 )
+                .about(wanted)
             },
         )
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tablewright_core::model::{BaseId, RecordId, TableId};
+use tablewright_core::model::{BaseId, Field, RecordId, TableId, ViewId};
 
 /// One row before and after; stored cells by field id. Absent fields did not change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,8 +22,11 @@ pub struct RowChange {
 pub struct TableChanges {
     /// The table.
     pub table: TableId,
-    /// Its rows.
+    /// Its rows: what was written.
     pub rows: Vec<RowChange>,
+    /// Computed cells that changed with them; noted only while a webhook of the base wants them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<RowChange>,
 }
 
 /// What kind of commit it was.
@@ -32,6 +35,12 @@ pub struct TableChanges {
 pub enum ChangeKind {
     /// Records were created, updated or deleted.
     Records,
+    /// Tables, fields or views changed, or the base's name.
+    Schema,
+    /// Comments were added, edited or deleted; `tables` names the records.
+    Comments,
+    /// A new empty base.
+    BaseCreated,
     /// A base came in from a file; rows are not listed.
     Imported,
     /// A base was deleted.
@@ -51,6 +60,85 @@ pub struct Change {
     pub by: String,
     /// What kind of commit.
     pub kind: ChangeKind,
-    /// What changed.
+    /// What changed in rows.
     pub tables: Vec<TableChanges>,
+    /// What changed in the schema.
+    pub schema: Vec<SchemaChange>,
+    /// Tables with a computed cell that changed; only in the live feed.
+    #[serde(skip)]
+    pub recomputed: Vec<TableId>,
+}
+
+/// Name and description of a table or field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// What people see.
+    pub name: String,
+    /// What its author wrote about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// One change of a schema.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum SchemaChange {
+    /// The base has another name.
+    BaseRenamed {
+        /// As it was.
+        before: String,
+        /// As it is.
+        after: String,
+    },
+    /// A new table; its fields are not listed one by one.
+    TableCreated {
+        /// The table.
+        table: TableId,
+    },
+    /// Another name or description.
+    TableChanged {
+        /// The table.
+        table: TableId,
+        /// As it was.
+        before: Named,
+        /// As it is.
+        after: Named,
+    },
+    /// A table is gone with its records.
+    TableDeleted {
+        /// The table.
+        table: TableId,
+        /// As it was.
+        before: Named,
+    },
+    /// A new field.
+    FieldCreated {
+        /// Its table.
+        table: TableId,
+        /// The field as it is.
+        field: Field,
+    },
+    /// Another name, type, description or other options.
+    FieldChanged {
+        /// Its table.
+        table: TableId,
+        /// As it was.
+        before: Field,
+        /// As it is.
+        after: Field,
+    },
+    /// A field is gone with its cells.
+    FieldDeleted {
+        /// Its table.
+        table: TableId,
+        /// As it was.
+        before: Field,
+    },
+    /// A view came, changed or went.
+    ViewChanged {
+        /// Its table.
+        table: TableId,
+        /// The view.
+        view: ViewId,
+    },
 }

@@ -154,6 +154,17 @@ impl TableData {
         }
     }
 
+    /// Puts other columns in the place of all, and takes over the times of edits: for each watch of
+    /// the new schema the place of the one it goes on with.
+    pub fn restructure(&mut self, columns: Vec<Column>, watches: Vec<Option<usize>>) {
+        self.columns = columns;
+        let held = std::mem::take(&mut self.edits);
+        self.edits = watches
+            .into_iter()
+            .map(|at| at.and_then(|at| held.get(at).cloned()).unwrap_or_default())
+            .collect();
+    }
+
     /// When the fields of a watch were last edited in a row, in milliseconds since the epoch.
     pub fn edited(&self, watch: usize, slot: usize) -> Option<i64> {
         let times = self.edits.get(watch).filter(|times| slot < times.len())?;

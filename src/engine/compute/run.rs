@@ -13,6 +13,7 @@ use tablewright_formula::{Owned, Value, Work};
 use super::cells;
 use super::depend::Place;
 use super::evaluate::{Effort, by_column};
+use super::found::Recomputed;
 use super::plan::{Computed, Job, Plan, Through};
 use super::view::TableRows;
 use crate::base::column::Data;
@@ -47,7 +48,7 @@ pub fn recompute_all(snapshot: &mut Snapshot, now: i64) {
     let plan = snapshot.plan.clone();
     let mut effort = Effort::for_base();
     for computed in &plan.fields {
-        run(snapshot, computed, now, &mut effort);
+        run(snapshot, computed, now, &mut effort, &mut Recomputed::default());
     }
     snapshot.computed_at = now;
 }
@@ -56,39 +57,46 @@ pub fn recompute_all(snapshot: &mut Snapshot, now: i64) {
 /// tables with a changed cell.
 pub fn refresh(snapshot: &mut Snapshot, now: i64) -> FxHashSet<TableId> {
     let plan = snapshot.plan.clone();
-    let mut spread =
-        Spread { dirty: FxHashMap::default(), tables: FxHashSet::default(), effort: Effort::for_base() };
+    let mut spread = Spread::new(false);
     snapshot.computed_at = now;
     for computed in plan.fields.iter().filter(|computed| computed.volatile) {
         spread.mark(computed.place, Dirty::All);
     }
     spread.run(snapshot, &plan, now);
-    spread.tables
+    spread.found.tables
 }
 
-/// Works out what the changes reach, in the order of dependence. Gives the tables with a changed
-/// cell.
-pub fn recompute_changed(snapshot: &mut Snapshot, changes: &[TableChanges], now: i64) -> FxHashSet<TableId> {
+/// Works out what the changes reach, in the order of dependence. With `log`, what computed cells
+/// held before is kept.
+pub fn recompute_changed(
+    snapshot: &mut Snapshot,
+    changes: &[TableChanges],
+    now: i64,
+    log: bool,
+) -> Recomputed {
     let plan = snapshot.plan.clone();
-    let mut spread =
-        Spread { dirty: FxHashMap::default(), tables: FxHashSet::default(), effort: Effort::for_base() };
+    let mut spread = Spread::new(log);
     if plan.fields.is_empty() {
-        return spread.tables;
+        return spread.found;
     }
     for change in changes {
         spread.mark_change(snapshot, change);
     }
     spread.run(snapshot, &plan, now);
-    spread.tables
+    spread.found
 }
 
 struct Spread {
     dirty: FxHashMap<Place, Dirty>,
-    tables: FxHashSet<TableId>,
+    found: Recomputed,
     effort: Effort,
 }
 
 impl Spread {
+    fn new(log: bool) -> Self {
+        Self { dirty: FxHashMap::default(), found: Recomputed::new(log), effort: Effort::for_base() }
+    }
+
     fn mark(&mut self, place: Place, rows: Dirty) {
         if !rows.is_empty() {
             self.dirty.entry(place).and_modify(|held| held.add(&rows)).or_insert(rows);
@@ -151,8 +159,8 @@ impl Spread {
             if rows.is_empty() {
                 continue;
             }
-            if run_rows(snapshot, computed, &rows, now, &mut self.effort) {
-                self.tables.extend(snapshot.schema.tables.get(computed.place.table).map(|t| t.id));
+            if run_rows(snapshot, computed, &rows, now, &mut self.effort, &mut self.found) {
+                self.found.tables.extend(snapshot.schema.tables.get(computed.place.table).map(|t| t.id));
                 self.mark(computed.place, rows);
             }
         }
@@ -208,10 +216,11 @@ fn run_rows(
     rows: &Dirty,
     now: i64,
     effort: &mut Effort,
+    found: &mut Recomputed,
 ) -> bool {
     match rows {
-        Dirty::Some(slots) if slots.len() <= BY_COLUMN => some(snapshot, computed, slots, now, effort),
-        _ => run(snapshot, computed, now, effort),
+        Dirty::Some(slots) if slots.len() <= BY_COLUMN => some(snapshot, computed, slots, now, effort, found),
+        _ => run(snapshot, computed, now, effort, found),
     }
 }
 
@@ -222,6 +231,7 @@ fn some(
     slots: &BTreeSet<usize>,
     now: i64,
     effort: &mut Effort,
+    log: &mut Recomputed,
 ) -> bool {
     let Place { table, field } = computed.place;
     let Some(rows) = TableRows::of(snapshot, table) else { return false };
@@ -245,6 +255,9 @@ fn some(
     found.retain(|(slot, cell)| held.cell(*slot, field) != *cell);
     if found.is_empty() {
         return false;
+    }
+    for (slot, _) in &found {
+        log.keep(computed.place, held.row(*slot).id, || held.cell(*slot, field));
     }
     let Some(data) = snapshot.table_mut(id) else { return false };
     for (slot, cell) in found {
@@ -305,7 +318,13 @@ impl tablewright_formula::Rows for Values {
 }
 
 /// Works a field out for all rows, as a new column; true, for its cells may all have changed.
-fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64, effort: &mut Effort) -> bool {
+fn run(
+    snapshot: &mut Snapshot,
+    computed: &Computed,
+    now: i64,
+    effort: &mut Effort,
+    log: &mut Recomputed,
+) -> bool {
     let Place { table, field } = computed.place;
     let Some(rows) = TableRows::of(snapshot, table) else { return false };
     let described = &snapshot.schema.tables[table].fields[field];
@@ -339,6 +358,11 @@ fn run(snapshot: &mut Snapshot, computed: &Computed, now: i64, effort: &mut Effo
     let dead: Vec<usize> = (0..len).filter(|slot| !held.is_live(*slot)).collect();
     for slot in dead {
         column.set(slot, Cell::Blank);
+    }
+    if log.log {
+        for slot in held.slots().filter(|slot| held.cell(*slot, field) != column.get(*slot)) {
+            log.keep(computed.place, held.row(slot).id, || held.cell(slot, field));
+        }
     }
     let id = snapshot.schema.tables[table].id;
     let Some(data) = snapshot.table_mut(id) else { return false };

@@ -2,98 +2,64 @@
 //!
 //! First every record is checked; only then is anything changed, and changing cannot fail.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use serde_json::{Map, Value, json};
-use tablewright_core::model::{Cell, Choice, ChoiceId, Field, FieldType, RecordId, Table, TableId};
+use rustc_hash::FxHashSet;
+use serde_json::{Map, Value};
+use tablewright_core::model::{Cell, Field, FieldType, Person, RecordId, Table, TableId};
 use tablewright_core::{Code, Fault};
 
+use super::draft::{Before, Draft};
 use super::links::{self, Mirror};
 use super::values::{self, Accepted, Target};
 use super::{Action, Write};
-use crate::base::{RowChange, Snapshot, TableChanges};
+use crate::base::TableChanges;
 use crate::compute::recompute_changed;
-use crate::store::write::stored_cells;
-
-/// Most choices of a select field, as in Airtable.
-const MAX_CHOICES: usize = 10_000;
-
-/// A base being changed; what it was stays readable until the draft is published.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// The base as it will be.
-    pub snapshot: Snapshot,
-    /// Rows touched since the draft was made, by table.
-    pub touched: FxHashMap<TableId, BTreeSet<i64>>,
-    /// True when the schema changed.
-    pub schema_changed: bool,
-    /// The first position given to a new row since the draft was made, by table.
-    pub first_new: FxHashMap<TableId, i64>,
-    /// Tables whose computed cells changed.
-    pub recomputed: FxHashSet<TableId>,
-    /// Places of choices by name or id, for the columns of the write in progress.
-    choices: FxHashMap<(TableId, usize), FxHashMap<String, u32>>,
-    /// Records by the text of their primary field, for the tables the write links to by name.
-    names: FxHashMap<TableId, FxHashMap<String, RecordId>>,
-}
 
 /// What a write did to a draft.
 #[derive(Debug)]
 pub struct Applied {
     /// The record, or why it was refused, in the order they were sent.
     pub records: Vec<Result<RecordId, Fault>>,
+    /// Those of them that were not there before.
+    pub created: Vec<RecordId>,
     /// The rows that changed.
     pub changes: Vec<TableChanges>,
+    /// Tables with a computed cell that changed.
+    pub recomputed: Vec<TableId>,
     /// Records that typecast created in other tables: name of the table and how many.
     pub created_elsewhere: Vec<(String, usize)>,
 }
 
-type Cells = Vec<(usize, Accepted)>;
+pub(super) type Cells = Vec<(usize, Accepted)>;
 
-/// Rows before this write, by table and record; `None` for created ones.
-#[derive(Default)]
-struct Before {
-    order: Vec<(TableId, RecordId)>,
-    rows: FxHashMap<(TableId, RecordId), Option<Map<String, Value>>>,
+/// What is to be done for one record.
+pub(super) enum Step {
+    Create(Cells),
+    Change(RecordId, Cells),
+    Delete(RecordId),
+}
+
+impl Step {
+    /// The cells it writes.
+    pub(super) fn cells(&self) -> &[(usize, Accepted)] {
+        match self {
+            Self::Create(cells) | Self::Change(_, cells) => cells,
+            Self::Delete(_) => &[],
+        }
+    }
 }
 
 impl Draft {
-    /// A draft of this base.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        Self {
-            snapshot: snapshot.clone(),
-            touched: FxHashMap::default(),
-            schema_changed: false,
-            first_new: FxHashMap::default(),
-            recomputed: FxHashSet::default(),
-            choices: FxHashMap::default(),
-            names: FxHashMap::default(),
-        }
-    }
-
     /// Carries out `write` at `now` (milliseconds since the epoch) for `by`.
     pub fn apply(&mut self, write: &Write, now: i64, by: &str) -> Result<Applied, Fault> {
         let schema = self.snapshot.schema.clone();
         let table = schema.table_by_id(write.table).ok_or_else(|| missing_table(write.table))?;
-        let mut checked: Vec<Result<Cells, Fault>> = match &write.action {
-            Action::Create(records) => {
-                records.iter().map(|cells| self.check(table, cells, write.typecast)).collect()
-            }
-            Action::Update(records) => records
-                .iter()
-                .map(|(id, cells)| {
-                    self.exists(table, id)?;
-                    self.check(table, cells, write.typecast)
-                })
-                .collect(),
-            Action::Delete(ids) => ids.iter().map(|id| self.exists(table, id).map(|()| Vec::new())).collect(),
-        };
-        let new_choices = self.gather_choices(table, &mut checked);
+        let mut steps = self.steps(table, &write.action, write.typecast)?;
+        let new_choices = self.gather_choices(table, &mut steps);
         if write.atomic
             && let Some((at, fault)) =
-                checked.iter().enumerate().find_map(|(at, r)| Some((at, r.as_ref().err()?)))
+                steps.iter().enumerate().find_map(|(at, r)| Some((at, r.as_ref().err()?)))
         {
             return Err(fault.clone().within(format_args!("record {}", at + 1)));
         }
@@ -104,22 +70,25 @@ impl Draft {
             let gone: FxHashSet<RecordId> = ids.iter().copied().collect();
             self.unlink_one_way(&mut before, write.table, &gone);
         }
-        let records = checked
-            .into_iter()
-            .enumerate()
-            .map(|(at, cells)| {
-                let cells = cells?;
-                match &write.action {
-                    Action::Create(_) => self.create(&mut before, write.table, cells, now, by),
-                    Action::Update(records) => {
-                        self.update(&mut before, write.table, records[at].0, cells, now, by)
-                    }
-                    Action::Delete(ids) => self.delete(&mut before, write.table, ids[at]),
+        let mut created = Vec::new();
+        let mut records = Vec::with_capacity(steps.len());
+        for step in steps {
+            records.push(match step {
+                Err(fault) => Err(fault),
+                Ok(Step::Create(cells)) => {
+                    let made = self.create(&mut before, write.table, cells, now, by);
+                    created.extend(made.as_ref().ok());
+                    made
                 }
-            })
-            .collect();
-        let changes = self.changes(before);
-        self.recomputed.extend(recompute_changed(&mut self.snapshot, &changes, now));
+                Ok(Step::Change(id, cells)) => self.update(&mut before, write.table, id, cells, now, by),
+                Ok(Step::Delete(id)) => self.delete(&mut before, write.table, id),
+            });
+        }
+        let mut changes = self.changes(before);
+        let found = recompute_changed(&mut self.snapshot, &changes, now, self.log_computed);
+        found.log(&self.snapshot, &mut changes);
+        let recomputed: Vec<TableId> = found.tables.into_iter().collect();
+        self.recomputed.extend(&recomputed);
         let created_elsewhere = changes
             .iter()
             .filter(|c| c.table != write.table)
@@ -127,7 +96,45 @@ impl Draft {
             .filter(|(_, created)| *created > 0)
             .filter_map(|(id, created)| Some((schema.table_by_id(id)?.name.clone(), created)))
             .collect();
-        Ok(Applied { records, changes, created_elsewhere })
+        Ok(Applied { records, created, changes, recomputed, created_elsewhere })
+    }
+
+    /// Checks every record of an action; nothing is changed.
+    fn steps(
+        &self,
+        table: &Table,
+        action: &Action,
+        typecast: bool,
+    ) -> Result<Vec<Result<Step, Fault>>, Fault> {
+        let change = |id: RecordId, cells: &Map<String, Value>, replace: bool| {
+            self.exists(table, &id)?;
+            let mut checked = self.check(table, cells, typecast)?;
+            if replace {
+                blank_others(table, &mut checked);
+            }
+            Ok(Step::Change(id, checked))
+        };
+        Ok(match action {
+            Action::Create(records) => {
+                records.iter().map(|cells| self.check(table, cells, typecast).map(Step::Create)).collect()
+            }
+            Action::Update(records) => records.iter().map(|(id, cells)| change(*id, cells, false)).collect(),
+            Action::Replace(records) => records.iter().map(|(id, cells)| change(*id, cells, true)).collect(),
+            Action::Upsert { on, records, replace } => {
+                let matched = self.match_records(table, on, records, typecast)?;
+                matched
+                    .into_iter()
+                    .zip(records)
+                    .map(|(target, (_, cells))| match target? {
+                        Some(id) => change(id, cells, *replace),
+                        None => self.check(table, cells, typecast).map(Step::Create),
+                    })
+                    .collect()
+            }
+            Action::Delete(ids) => {
+                ids.iter().map(|id| self.exists(table, id).map(|()| Step::Delete(*id))).collect()
+            }
+        })
     }
 
     fn exists(&self, table: &Table, id: &RecordId) -> Result<(), Fault> {
@@ -135,7 +142,12 @@ impl Draft {
         data.slot(id).map(|_| ()).ok_or_else(|| missing(table, id))
     }
 
-    fn check(&self, table: &Table, cells: &Map<String, Value>, typecast: bool) -> Result<Cells, Fault> {
+    pub(super) fn check(
+        &self,
+        table: &Table,
+        cells: &Map<String, Value>,
+        typecast: bool,
+    ) -> Result<Cells, Fault> {
         let mut accepted: Cells = Vec::with_capacity(cells.len());
         for (name, value) in cells {
             let field = table.field(name)?;
@@ -161,13 +173,22 @@ impl Draft {
         for target in targets {
             match target {
                 Target::Id(id) if data.slot(id).is_none() => {
+                    if let Some(held) = self.snapshot.tables.iter().find(|(_, data)| data.slot(id).is_some())
+                    {
+                        let message = format!(
+                            "Record ID {id} belongs to table {}, but the field links to table {}",
+                            held.0, table.id
+                        );
+                        return Err(Fault::new(Code::WrongTable, message).about(id.to_string()));
+                    }
                     return Err(Fault::new(
                         Code::UnknownRecord,
                         format!(
                             "field {:?} links to table {:?}, which has no record {id}; use the id of a record there.",
                             field.name, table.name
                         ),
-                    ));
+                    )
+                    .about(id.to_string()));
                 }
                 Target::Id(_) => {}
                 // A name that is not found is created, so it must fit the primary field.
@@ -181,7 +202,7 @@ impl Draft {
         Ok(())
     }
 
-    fn create(
+    pub(super) fn create(
         &mut self,
         before: &mut Before,
         table: TableId,
@@ -355,231 +376,26 @@ impl Draft {
             }
         }
     }
-
-    /// The names of choices that are not there yet, by column; a record that would make too many
-    /// is refused.
-    fn gather_choices(
-        &mut self,
-        table: &Table,
-        checked: &mut [Result<Cells, Fault>],
-    ) -> FxHashMap<usize, Vec<String>> {
-        self.choices.clear();
-        let mut new: FxHashMap<usize, Vec<String>> = FxHashMap::default();
-        for record in checked.iter_mut() {
-            let Ok(cells) = &record else { continue };
-            let mut full = None;
-            for (at, accepted) in cells {
-                let Accepted::Choices(names) = accepted else { continue };
-                let field = &table.fields[*at];
-                let known = self.choices.entry((table.id, *at)).or_insert_with(|| places_of(field));
-                for name in names.iter().filter(|name| !known.contains_key(*name)).collect::<Vec<_>>() {
-                    let place =
-                        field.kind.choices().map_or(0, <[Choice]>::len) + new.get(at).map_or(0, Vec::len);
-                    if place >= MAX_CHOICES {
-                        full = Some(field.name.clone());
-                        break;
-                    }
-                    known.insert(name.clone(), place as u32);
-                    new.entry(*at).or_default().push(name.clone());
-                }
-            }
-            if let Some(name) = full {
-                let message = format!("field {name:?} would have more than {MAX_CHOICES} choices.");
-                *record = Err(Fault::new(Code::LimitExceeded, message));
-            }
-        }
-        new
-    }
-
-    fn add_choices(&mut self, table: TableId, new: FxHashMap<usize, Vec<String>>) {
-        if new.is_empty() {
-            return;
-        }
-        let schema = Arc::make_mut(&mut self.snapshot.schema);
-        let Some(table) = schema.tables.iter_mut().find(|t| t.id == table) else { return };
-        for (at, names) in new {
-            let mut choices = table.fields[at].kind.choices().unwrap_or_default().to_vec();
-            choices.extend(names.into_iter().map(|name| Choice {
-                id: ChoiceId::random(),
-                name,
-                color: None,
-            }));
-            table.fields[at].set_choices(choices);
-        }
-        self.schema_changed = true;
-    }
-
-    fn choose(&mut self, table: TableId, at: usize, names: &[String]) -> Result<Cell, Fault> {
-        let schema = self.snapshot.schema.clone();
-        let field = &schema.table_by_id(table).ok_or_else(|| missing_table(table))?.fields[at];
-        if names.iter().any(|name| !self.places(table, at, field).contains_key(name)) {
-            // A record made by name in another table: its primary field may be a select.
-            let missing: Vec<String> = names
-                .iter()
-                .filter(|name| !self.places(table, at, field).contains_key(*name))
-                .cloned()
-                .collect();
-            self.add_choices(table, FxHashMap::from_iter([(at, missing)]));
-            self.choices.remove(&(table, at));
-            return self.choose(table, at, names);
-        }
-        let places = self.places(table, at, field);
-        let picked: Vec<u32> = names.iter().filter_map(|name| places.get(name).copied()).collect();
-        Ok(match (&field.kind, picked.as_slice()) {
-            (_, []) => Cell::Blank,
-            (FieldType::SingleSelect(_), [one, ..]) => Cell::Choice(*one),
-            _ => Cell::Choices(picked.into()),
-        })
-    }
-
-    fn places(&mut self, table: TableId, at: usize, field: &Field) -> &FxHashMap<String, u32> {
-        self.choices.entry((table, at)).or_insert_with(|| places_of(field))
-    }
-
-    /// Finds linked records by name and creates those that are missing.
-    fn resolve(
-        &mut self,
-        before: &mut Before,
-        table: TableId,
-        at: usize,
-        targets: Vec<Target>,
-        now: i64,
-        by: &str,
-    ) -> Result<Cell, Fault> {
-        let schema = self.snapshot.schema.clone();
-        let field = &schema.table_by_id(table).ok_or_else(|| missing_table(table))?.fields[at];
-        let Some(link) = field.link() else { return Ok(Cell::Blank) };
-        let mut ids = Vec::with_capacity(targets.len());
-        for target in targets {
-            let id = match target {
-                Target::Id(id) => id,
-                Target::Name(name) => match self.find_by_name(link.linked_table_id, &name) {
-                    Some(id) => id,
-                    None => self.create_named(before, link.linked_table_id, &name, now, by)?,
-                },
-            };
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        Ok(links::cell(ids))
-    }
-
-    fn find_by_name(&mut self, table: TableId, name: &str) -> Option<RecordId> {
-        if !self.names.contains_key(&table) {
-            let (schema, data) = self.snapshot.table(table).ok()?;
-            let primary = schema.field_index(schema.primary_field_id)?;
-            let mut known: FxHashMap<String, RecordId> = FxHashMap::default();
-            for slot in data.slots() {
-                let mut text = String::new();
-                self.snapshot.push_text(&mut text, &schema.fields[primary], &data.cell(slot, primary));
-                known.entry(text).or_insert(data.row(slot).id);
-            }
-            self.names.insert(table, known);
-        }
-        self.names.get(&table)?.get(name).copied()
-    }
-
-    fn create_named(
-        &mut self,
-        before: &mut Before,
-        table: TableId,
-        name: &str,
-        now: i64,
-        by: &str,
-    ) -> Result<RecordId, Fault> {
-        let schema = self.snapshot.schema.clone();
-        let linked = schema.table_by_id(table).ok_or_else(|| missing_table(table))?;
-        let primary = linked.field_index(linked.primary_field_id).unwrap_or_default();
-        let value = values::accept(&linked.fields[primary], &Value::from(name), true)?;
-        let id = self.create(before, table, vec![(primary, value)], now, by)?;
-        self.names.entry(table).or_default().insert(name.to_owned(), id);
-        Ok(id)
-    }
-
-    fn cell(&self, table: TableId, id: RecordId, at: usize) -> Cell {
-        let Some(data) = self.snapshot.tables.get(&table) else { return Cell::Blank };
-        data.slot(&id).map_or(Cell::Blank, |slot| data.cell(slot, at))
-    }
-
-    fn set(&mut self, table: TableId, id: RecordId, at: usize, cell: Cell) {
-        let Some(data) = self.snapshot.table_mut(table) else { return };
-        let Some(slot) = data.slot(&id) else { return };
-        let position = data.row(slot).position;
-        data.set(slot, at, cell);
-        self.touch(table, position);
-    }
-
-    fn touch(&mut self, table: TableId, position: i64) {
-        self.touched.entry(table).or_default().insert(position);
-    }
-
-    fn remember(&self, before: &mut Before, table: TableId, id: RecordId) {
-        before.note(table, id, || self.stored(table, id));
-    }
-
-    fn stored(&self, table: TableId, id: RecordId) -> Option<Map<String, Value>> {
-        let slot = self.snapshot.tables.get(&table)?.slot(&id)?;
-        let at = self.snapshot.schema.tables.iter().position(|t| t.id == table)?;
-        Some(stored_cells(&self.snapshot, at, slot))
-    }
-
-    /// The difference between the rows as remembered and as they are.
-    fn changes(&self, mut before: Before) -> Vec<TableChanges> {
-        let mut changes: Vec<TableChanges> = Vec::new();
-        for (table, id) in before.order {
-            let was = before.rows.remove(&(table, id)).flatten();
-            let is = self.stored(table, id);
-            let row = match (was, is) {
-                (None, None) => continue,
-                (Some(was), Some(is)) if was == is => continue,
-                (Some(was), Some(is)) => {
-                    // Times of edits stand beside the cells; they are none.
-                    let differs = |key: &String| !key.starts_with('~') && was.get(key) != is.get(key);
-                    let keys: Vec<String> =
-                        was.keys().chain(is.keys()).filter(|k| differs(k)).cloned().collect();
-                    let pick = |from: &Map<String, Value>| -> Map<String, Value> {
-                        keys.iter()
-                            .map(|k| (k.clone(), from.get(k).cloned().unwrap_or(Value::Null)))
-                            .collect()
-                    };
-                    RowChange { id, before: Some(pick(&was)), after: Some(pick(&is)) }
-                }
-                (before, after) => RowChange { id, before, after },
-            };
-            match changes.iter_mut().find(|c| c.table == table) {
-                Some(found) => found.rows.push(row),
-                None => changes.push(TableChanges { table, rows: vec![row] }),
-            }
-        }
-        changes
-    }
-}
-
-impl Before {
-    fn note(&mut self, table: TableId, id: RecordId, cells: impl FnOnce() -> Option<Map<String, Value>>) {
-        if let std::collections::hash_map::Entry::Vacant(place) = self.rows.entry((table, id)) {
-            place.insert(cells());
-            self.order.push((table, id));
-        }
-    }
-}
-
-fn places_of(field: &Field) -> FxHashMap<String, u32> {
-    let choices = field.kind.choices().unwrap_or_default();
-    let ids = choices.iter().enumerate().map(|(at, c)| (c.id.to_string(), at as u32));
-    // Names after ids: a choice may be called like another one's id.
-    ids.chain(choices.iter().enumerate().map(|(at, c)| (c.name.clone(), at as u32))).collect()
 }
 
 fn missing(table: &Table, id: &RecordId) -> Fault {
     Fault::new(Code::UnknownRecord, format!("table {:?} has no record {id}.", table.name))
+        .about(id.to_string())
 }
 
-fn missing_table(id: TableId) -> Fault {
+pub(super) fn missing_table(id: TableId) -> Fault {
     Fault::new(Code::UnknownTable, format!("there is no table {id}."))
 }
 
-fn person(name: &str) -> Cell {
-    Cell::Json(Arc::new(json!({ "name": name })))
+fn person(principal: &str) -> Cell {
+    Cell::Json(Arc::new(Person::of(principal).to_json()))
+}
+
+/// Empties every field that can be written and is not named.
+fn blank_others(table: &Table, cells: &mut Cells) {
+    for (at, field) in table.fields.iter().enumerate() {
+        if !field.kind.is_computed() && !cells.iter().any(|(named, _)| *named == at) {
+            cells.push((at, Accepted::Cell(Cell::Blank)));
+        }
+    }
 }

@@ -7,8 +7,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use serde_json::{Value, json};
 use tablewright_core::model::cell::{json_number, parse_instant};
-use tablewright_core::model::id::AttachmentId;
-use tablewright_core::model::{Cell, Field, FieldType, RecordId};
+use tablewright_core::model::{AttachmentId, Cell, Field, FieldType, RecordId, UserId};
 use tablewright_core::suggest::{did_you_mean, nearest};
 use tablewright_core::{Code, Fault};
 
@@ -50,6 +49,7 @@ fn refuse(field: &Field, value: &Value, wants: &str) -> Fault {
             shown(value)
         ),
     )
+    .about(field.name.as_str())
 }
 
 /// Checks `value` for `field`. With `typecast`, converts what can be converted.
@@ -61,7 +61,8 @@ pub(super) fn accept(field: &Field, value: &Value, typecast: bool) -> Result<Acc
                 "field {:?} is computed ({}) and cannot be written; leave it out.",
                 field.name, field.type_name
             ),
-        ));
+        )
+        .about(field.name.as_str()));
     }
     match value {
         Value::Null | Value::Bool(false) => return Ok(Accepted::Cell(Cell::Blank)),
@@ -92,13 +93,11 @@ pub(super) fn accept(field: &Field, value: &Value, typecast: bool) -> Result<Acc
         FieldType::SingleSelect(_) => return select(field, value, typecast),
         FieldType::MultipleSelects(_) => return selects(field, value, typecast),
         FieldType::Links(_) => return links(field, value, typecast),
-        FieldType::SingleCollaborator => collaborator(field, value)?,
+        FieldType::SingleCollaborator => Cell::Json(Arc::new(person(field, value)?)),
         FieldType::MultipleCollaborators => match value {
             Value::Array(items) => {
-                for item in items {
-                    collaborator(field, item)?;
-                }
-                Cell::Json(Arc::new(value.clone()))
+                let people = items.iter().map(|item| person(field, item));
+                Cell::Json(Arc::new(Value::Array(people.collect::<Result<_, _>>()?)))
             }
             _ => {
                 return Err(refuse(
@@ -260,7 +259,8 @@ fn choice_name(field: &Field, value: &Value, typecast: bool) -> Result<String, F
     Err(Fault::new(
         Code::UnknownChoice,
         format!("field {:?} has no choice {name:?}; set typecast to create it.{hint}", field.name),
-    ))
+    )
+    .about(name))
 }
 
 fn select(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault> {
@@ -315,12 +315,14 @@ fn links(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault
     Ok(Accepted::Links(targets))
 }
 
-fn collaborator(field: &Field, value: &Value) -> Result<Cell, Fault> {
+/// A person by id or email, as an object or as the id alone.
+fn person(field: &Field, value: &Value) -> Result<Value, Fault> {
     match value {
+        Value::String(id) if UserId::is(id) => Ok(json!({ "id": id })),
         Value::Object(map)
             if ["id", "email"].iter().any(|key| map.get(*key).is_some_and(Value::is_string)) =>
         {
-            Ok(Cell::Json(Arc::new(value.clone())))
+            Ok(value.clone())
         }
         _ => Err(refuse(field, value, "a person, such as {\"email\": \"ada@example.org\"}")),
     }

@@ -5,7 +5,10 @@ use sqlx::{SqlStr, SqlitePool};
 
 use super::Error;
 
-const STEPS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../../schemas/sql/sqlite/0001_init.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../../schemas/sql/sqlite/0001_init.sql")),
+    (2, "schema_changes", include_str!("../../../schemas/sql/sqlite/0002_schema_changes.sql")),
+];
 
 /// Brings the schema up to date, or says that a newer program has been here.
 pub(super) async fn run(pool: &SqlitePool, shown: &str) -> Result<(), Error> {

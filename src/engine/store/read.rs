@@ -103,16 +103,16 @@ impl Store {
 
     /// Commits after `seq`, oldest first, at most `limit`.
     pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, Error> {
-        type Raw = (i64, String, i64, String, String, String);
+        type Raw = (i64, String, i64, String, String, String, String);
         let rows: Vec<Raw> = sqlx::query_as(
-            "SELECT seq, base, at, by, kind, tables FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
+            "SELECT seq, base, at, by, kind, tables, schema FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
         )
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
-            .map(|(seq, base, at, by, kind, tables)| {
+            .map(|(seq, base, at, by, kind, tables, schema)| {
                 Ok(Change {
                     seq,
                     base: base.parse().map_err(|e| Error::Damaged {
@@ -124,6 +124,8 @@ impl Store {
                     kind: serde_json::from_value(Value::String(kind))
                         .map_err(damaged(format!("change {seq}")))?,
                     tables: serde_json::from_str(&tables).map_err(damaged(format!("change {seq}")))?,
+                    schema: serde_json::from_str(&schema).map_err(damaged(format!("change {seq}")))?,
+                    recomputed: Vec::new(),
                 })
             })
             .collect()

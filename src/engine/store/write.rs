@@ -6,7 +6,7 @@ use tablewright_core::model::{Base, BaseId, TableId};
 
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
-use crate::base::{Snapshot, TableChanges};
+use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
 
 /// Rows per INSERT statement.
 const ROWS_PER_STATEMENT: usize = 64;
@@ -41,8 +41,20 @@ pub struct LoggedChange {
     pub by: String,
     /// What kind of commit.
     pub kind: ChangeKind,
-    /// What changed.
+    /// What changed in rows.
     pub tables: Vec<TableChanges>,
+    /// What changed in the schema.
+    pub schema: Vec<SchemaChange>,
+    /// Tables with a computed cell that changed; not stored.
+    pub recomputed: Vec<TableId>,
+}
+
+impl LoggedChange {
+    /// The change as its followers see it, once it has its number.
+    pub fn numbered(self, seq: i64) -> Change {
+        let Self { base, at, by, kind, tables, schema, recomputed } = self;
+        Change { seq, base, at, by, kind, tables, schema, recomputed }
+    }
 }
 
 /// The new state of one row.
@@ -70,6 +82,10 @@ pub struct Batch {
     pub rows: Vec<(BaseId, TableId, i64, RowState)>,
     /// Schemas that changed.
     pub schemas: Vec<Base>,
+    /// Tables that are new.
+    pub new_tables: Vec<(BaseId, TableId)>,
+    /// Tables that are gone, with their rows.
+    pub gone_tables: Vec<(BaseId, TableId)>,
     /// Counters of tables: next position, next auto number.
     pub counters: Vec<(BaseId, TableId, i64, i64)>,
     /// Commits for the change log, in order.
@@ -100,7 +116,7 @@ pub fn stored_cells(snapshot: &Snapshot, table: usize, slot: usize) -> Map<Strin
     cells
 }
 
-type Tx = sqlx::Transaction<'static, Sqlite>;
+pub(super) type Tx = sqlx::Transaction<'static, Sqlite>;
 
 impl Store {
     /// Writes a batch; all of it or nothing. Gives the sequence numbers of the changes.
@@ -113,6 +129,21 @@ impl Store {
                 .bind(serde_json::to_string(&base.tables).unwrap_or_default())
                 .execute(&mut *tx)
                 .await?;
+        }
+        for (base, table) in &batch.new_tables {
+            add_table(&mut tx, *base, *table, 1, 1).await?;
+        }
+        for (base, table) in &batch.gone_tables {
+            for statement in [
+                "DELETE FROM rows WHERE table_key = (SELECT key FROM tables WHERE base = $1 AND id = $2)",
+                "DELETE FROM tables WHERE base = $1 AND id = $2",
+            ] {
+                sqlx::query(statement)
+                    .bind(base.to_string())
+                    .bind(table.to_string())
+                    .execute(&mut *tx)
+                    .await?;
+            }
         }
         for (base, table, position, state) in &batch.rows {
             write_row(&mut tx, *base, *table, *position, state).await?;
@@ -128,6 +159,7 @@ impl Store {
         }
         let mut numbers = Vec::with_capacity(batch.changes.len());
         for change in &batch.changes {
+            forget_comments(&mut tx, change).await?;
             numbers.push(log_change(&mut tx, change).await?);
         }
         write_audit(&mut tx, &batch.audit).await?;
@@ -155,18 +187,7 @@ impl Store {
         let mut written = 0;
         for (at, table) in base.tables.iter().enumerate() {
             let Some(data) = snapshot.tables.get(&table.id) else { continue };
-            let (key,): (i64,) =
-                sqlx::query_as("SELECT COALESCE(MAX(key), 0) + 1 FROM tables").fetch_one(&mut *tx).await?;
-            sqlx::query(
-                "INSERT INTO tables (key, base, id, next_position, next_auto) VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(key)
-            .bind(base.id.to_string())
-            .bind(table.id.to_string())
-            .bind(data.next_position)
-            .bind(data.next_auto)
-            .execute(&mut *tx)
-            .await?;
+            let key = add_table(&mut tx, base.id, table.id, data.next_position, data.next_auto).await?;
             let slots: Vec<usize> = data.slots().collect();
             for part in slots.chunks(ROWS_PER_STATEMENT) {
                 let mut insert: QueryBuilder<Sqlite> =
@@ -282,22 +303,59 @@ async fn write_row(
     Ok(())
 }
 
-async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
+/// Makes room for a table's rows; the key they are stored under.
+async fn add_table(
+    tx: &mut Tx,
+    base: BaseId,
+    table: TableId,
+    position: i64,
+    auto: i64,
+) -> Result<i64, Error> {
+    let (key,): (i64,) =
+        sqlx::query_as("SELECT COALESCE(MAX(key), 0) + 1 FROM tables").fetch_one(&mut **tx).await?;
+    sqlx::query("INSERT INTO tables (key, base, id, next_position, next_auto) VALUES ($1, $2, $3, $4, $5)")
+        .bind(key)
+        .bind(base.to_string())
+        .bind(table.to_string())
+        .bind(position)
+        .bind(auto)
+        .execute(&mut **tx)
+        .await?;
+    Ok(key)
+}
+
+/// Comments go with their record.
+async fn forget_comments(tx: &mut Tx, change: &LoggedChange) -> Result<(), Error> {
+    if change.kind != ChangeKind::Records {
+        return Ok(());
+    }
+    for row in change.tables.iter().flat_map(|t| &t.rows).filter(|row| row.after.is_none()) {
+        sqlx::query("DELETE FROM comments WHERE base = $1 AND record = $2")
+            .bind(change.base.to_string())
+            .bind(row.id.to_string())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
     let kind = serde_json::to_value(change.kind).ok();
     let (seq,): (i64,) = sqlx::query_as(
-        "INSERT INTO changes (base, at, by, kind, tables) VALUES ($1, $2, $3, $4, $5) RETURNING seq",
+        "INSERT INTO changes (base, at, by, kind, tables, schema) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq",
     )
     .bind(change.base.to_string())
     .bind(change.at)
     .bind(&change.by)
     .bind(kind.as_ref().and_then(Value::as_str).unwrap_or_default())
     .bind(serde_json::to_string(&change.tables).unwrap_or_default())
+    .bind(serde_json::to_string(&change.schema).unwrap_or_default())
     .fetch_one(&mut **tx)
     .await?;
     Ok(seq)
 }
 
-async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Error> {
+pub(super) async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Error> {
     for part in entries.chunks(ROWS_PER_STATEMENT) {
         let mut insert: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO audit (at, principal, face, action, target, outcome, duration_us) ",

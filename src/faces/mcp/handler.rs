@@ -99,7 +99,7 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params("the list has one page: leave cursor out", None));
         }
         let caller = self.caller(&context)?;
-        Ok(ListToolsResult::with_all_items(self.parts.tools(caller.rights).to_vec())
+        Ok(ListToolsResult::with_all_items(self.parts.offer(caller.rights).tools.clone())
             .with_ttl_ms(TTL_MS)
             .with_cache_scope(CacheScope::Private))
     }
@@ -144,11 +144,11 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&context)?;
-        let entry = self.parts.surface(caller.rights).and_then(|surface| surface.get(&request.name)).cloned();
-        let Some(entry) = entry else {
+        let offer = self.parts.offer(caller.rights);
+        let Some(entry) = offer.surface.get(&request.name).cloned() else {
             let shown: String = request.name.chars().take(80).collect();
             self.parts.door.call(caller.clone(), &shown).finish(Some(Code::UnknownTool));
-            let known: Vec<&str> = self.parts.tools(caller.rights).iter().map(|t| &*t.name).collect();
+            let known: Vec<&str> = offer.tools.iter().map(|t| &*t.name).collect();
             return Err(ErrorData::invalid_params(
                 format!("there is no tool {shown:?} here. Tools: {}", known.join(", ")),
                 None,

@@ -1,0 +1,99 @@
+//! Reading and writing comments on records.
+
+use std::collections::HashMap;
+
+use tablewright_core::model::{CommentId, Person, RecordId};
+use tablewright_core::{Code, Fault};
+use tablewright_engine::comments::Comment;
+use tablewright_engine::{CommentEdit, CommentPlace};
+
+use crate::access::Need;
+use crate::call::Call;
+use crate::view::TableView;
+
+impl Call {
+    /// The comments on a record, oldest first.
+    pub async fn comments(&mut self, view: &TableView, record: RecordId) -> Result<Vec<Comment>, Fault> {
+        self.caller().rights.require(Need::ReadComments)?;
+        must_be_there(view, record)?;
+        let base = view.base().schema().id;
+        let held = self.engine().store().comments_of(base, record).await.map_err(Fault::from)?;
+        Ok(held.into_iter().filter_map(|(_, body)| serde_json::from_value(body).ok()).collect())
+    }
+
+    /// How many comments each of these records has; records without any are left out.
+    pub async fn comment_counts(
+        &mut self,
+        view: &TableView,
+        records: &[RecordId],
+    ) -> Result<HashMap<RecordId, u64>, Fault> {
+        self.caller().rights.require(Need::ReadComments)?;
+        let base = view.base().schema().id;
+        let counts = self.engine().store().comment_counts(base, records).await.map_err(Fault::from)?;
+        Ok(counts.into_iter().map(|(id, count)| (id, count.unsigned_abs())).collect())
+    }
+
+    /// Says something about a record, or answers a comment on it.
+    pub async fn add_comment(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+        text: String,
+        parent: Option<CommentId>,
+    ) -> Result<Comment, Fault> {
+        let (author, known) = (self.caller().person(), self.people().await?);
+        self.write_comment(view, record, CommentEdit::Add { author, text, parent, known }).await
+    }
+
+    /// Replaces the text of the caller's own comment.
+    pub async fn edit_comment(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+        comment: CommentId,
+        text: String,
+    ) -> Result<Comment, Fault> {
+        let (author, known) = (self.caller().person(), self.people().await?);
+        self.write_comment(view, record, CommentEdit::Replace { author, comment, text, known }).await
+    }
+
+    /// Takes back the caller's own comment, with the answers to it.
+    pub async fn delete_comment(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+        comment: CommentId,
+    ) -> Result<Comment, Fault> {
+        let author = self.caller().person();
+        self.write_comment(view, record, CommentEdit::Remove { author, comment }).await
+    }
+
+    /// Everybody who can be mentioned: the local user and the holders of tokens in force.
+    pub async fn people(&self) -> Result<Vec<Person>, Fault> {
+        let tokens = self.engine().store().tokens().await.map_err(Fault::from)?;
+        let named = tokens.iter().filter(|t| t.revoked_at.is_none());
+        let others = named.map(|t| Person::of(&format!("token:{}", t.name)));
+        Ok([Person::of("local")].into_iter().chain(others).collect())
+    }
+
+    async fn write_comment(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+        edit: CommentEdit,
+    ) -> Result<Comment, Fault> {
+        self.caller().rights.require(Need::WriteComments)?;
+        let at = CommentPlace { base: view.base().schema().id, table: view.schema().id, record };
+        let by = self.caller().principal.to_string();
+        let audit = self.audit_with_commit();
+        self.engine().comment(at, edit, by, audit).await
+    }
+}
+
+fn must_be_there(view: &TableView, record: RecordId) -> Result<(), Fault> {
+    if view.slot(&record).is_some() {
+        return Ok(());
+    }
+    let message = format!("table {:?} has no record {record}.", view.schema().name);
+    Err(Fault::new(Code::UnknownRecord, message).about(record.to_string()))
+}

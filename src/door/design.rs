@@ -1,0 +1,60 @@
+//! Changing bases and their schemas.
+
+use tablewright_core::Fault;
+use tablewright_core::model::{BaseId, FieldId, TableId, ViewId};
+use tablewright_engine::local::schema::{NewTable, SchemaEdit};
+
+use crate::access::Need;
+use crate::call::Call;
+use crate::view::BaseView;
+
+/// An edit of a schema, carried out.
+#[derive(Debug, Clone)]
+pub struct Edited {
+    /// The base with the edit in it.
+    pub base: BaseView,
+    /// The table it was about.
+    pub table: Option<TableId>,
+    /// The field it was about.
+    pub field: Option<FieldId>,
+    /// The view it was about.
+    pub view: Option<ViewId>,
+    /// The commit in the change log.
+    pub change: i64,
+}
+
+impl Call {
+    /// Makes a base with these tables, at least one.
+    pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<BaseView, Fault> {
+        self.caller().rights.require(Need::Schema)?;
+        let by = self.caller().principal.to_string();
+        let (id, _) = self.engine().create_base(name, tables, by).await?;
+        self.about(id);
+        self.engine().snapshot(id).await.map(BaseView::new)
+    }
+
+    /// Changes the schema of a base; what it did is on disk when this answers.
+    pub async fn edit_schema(&mut self, base: BaseId, edit: SchemaEdit) -> Result<Edited, Fault> {
+        let removes = matches!(edit, SchemaEdit::DeleteTable(_) | SchemaEdit::DeleteField { .. });
+        self.caller().rights.require(if removes { Need::Remove } else { Need::Schema })?;
+        self.about(base);
+        let by = self.caller().principal.to_string();
+        let audit = self.audit_with_commit();
+        let done = self.engine().edit_schema(base, edit, by, audit).await?;
+        Ok(Edited {
+            base: BaseView::new(done.snapshot),
+            table: done.edit.table,
+            field: done.edit.field,
+            view: done.edit.view,
+            change: done.change,
+        })
+    }
+
+    /// Deletes a base with everything in it.
+    pub async fn delete_base(&mut self, base: BaseId) -> Result<(), Fault> {
+        self.caller().rights.require(Need::Remove)?;
+        self.about(base);
+        let by = self.caller().principal.to_string();
+        self.engine().delete(base, by).await.map(|_| ())
+    }
+}
