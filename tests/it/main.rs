@@ -15,6 +15,7 @@ mod generated;
 mod guide;
 mod http;
 mod owner;
+mod schema_edits;
 mod stdio;
 mod support;
 mod tidy;

@@ -54,7 +54,7 @@ fn every_field_type_refuses_what_does_not_fit() {
         ("Tags", json!("new"), "a list of choice names"),
         ("Maker", json!("Acme"), "a list of record ids"),
         ("Maker", json!(["recNone0000000000"]), "which has no record"),
-        ("Maker", json!(["recLamp0000000000"]), "which has no record"),
+        ("Maker", json!(["recLamp0000000000"]), "belongs to table"),
         ("Since", json!("31.12.2026"), "YYYY-MM-DD"),
         ("Since", json!("2026-02-30"), "YYYY-MM-DD"),
         ("Checked", json!("noon"), "an ISO time"),
