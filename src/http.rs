@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tablewright_faces::http::{Entry, check_address, router, serve};
+use tablewright_faces::http::streamable::mcp;
+use tablewright_faces::http::{Entry, Guard, Shutdown, check_address, router, serve};
+use tablewright_faces::mcp::handler::Handler;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -46,10 +47,12 @@ impl Server {
         let Config { allow, tools, http, answers, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
         let parts = owned.app.parts(&tools, allow, answers)?;
-        let cut = CancellationToken::new();
-        let routes = router(parts, http, entry, allow, cut.clone());
+        let shutdown = Shutdown::on(owned.stop.clone());
+        let guard = Guard::new(http, entry, allow);
+        let mcp = mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown);
+        let routes = router(&guard, [mcp]);
         let address = listener.local_addr()?;
-        let serving = tokio::spawn(serve(listener, routes, owned.stop.clone(), cut));
+        let serving = tokio::spawn(serve(listener, routes, shutdown));
         Ok(Self { owned, address, serving })
     }
 
