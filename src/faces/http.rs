@@ -1,5 +1,7 @@
 //! The HTTP entry: one port, guarded once for every face behind it.
 
+pub mod body;
+mod connection;
 pub mod guard;
 pub mod serve;
 pub mod streamable;
@@ -25,11 +27,60 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Requests served at once; more wait (1 to 10,000).
     pub max_concurrent_requests: usize,
+    /// Connections open at once; one more takes the place of the one idle for longest (1 to 100,000).
+    pub max_connections: usize,
+    /// Seconds a request line with its headers may take to come in (1 to 3,600).
+    pub header_seconds: u64,
+    /// Seconds a body may take to come in (1 to 3,600).
+    pub body_seconds: u64,
+    /// Seconds a connection stays open without a request, or without taking its answer (1 to 86,400).
+    pub idle_seconds: u64,
+    /// Conversations over HTTP+SSE (`/sse`) at once (1 to 10,000).
+    pub max_sse_sessions: usize,
+    /// Seconds such a conversation lasts without a message from the client (1 to 86,400).
+    pub sse_idle_seconds: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { allowed_hosts: Vec::new(), allowed_origins: Vec::new(), max_concurrent_requests: 256 }
+        Self {
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_concurrent_requests: 256,
+            max_connections: 2_000,
+            header_seconds: 10,
+            body_seconds: 60,
+            idle_seconds: 75,
+            max_sse_sessions: 200,
+            sse_idle_seconds: 3_600,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses values that are out of range: the setting and what is wrong with it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        for (key, value, most) in [
+            ("max_concurrent_requests", count(self.max_concurrent_requests), 10_000),
+            ("max_connections", count(self.max_connections), 100_000),
+            ("header_seconds", self.header_seconds, 3_600),
+            ("body_seconds", self.body_seconds, 3_600),
+            ("idle_seconds", self.idle_seconds, 86_400),
+            ("max_sse_sessions", count(self.max_sse_sessions), 10_000),
+            ("sse_idle_seconds", self.sse_idle_seconds, 86_400),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err((key, format!("it must be 1 to {most}")));
+            }
+        }
+        if let Some(origin) = self.allowed_origins.iter().find(|origin| !guard::is_origin(origin)) {
+            let reason = format!(
+                "{origin:?} is no origin; write scheme, host and port alone, such as https://app.example.org"
+            );
+            return Err(("allowed_origins", reason));
+        }
+        Ok(())
     }
 }
 
@@ -38,7 +89,7 @@ impl Default for Options {
 /// requests served at once. Each face asks [`Guard::caller`] itself who is calling.
 pub fn router(guard: &Guard, faces: impl IntoIterator<Item = Router>) -> Router {
     let mut routes = faces.into_iter().fold(Router::new(), Router::merge);
-    let at_once = guard.options().max_concurrent_requests.clamp(1, 10_000);
+    let at_once = guard.options().max_concurrent_requests;
     routes = routes.layer(GlobalConcurrencyLimitLayer::new(at_once));
     if let Some(cors) = guard.cors() {
         routes = routes.layer(cors);

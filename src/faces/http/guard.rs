@@ -116,6 +116,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// True for what a browser sends as `Origin`: scheme, host and port, without a path.
+pub(super) fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    !host.is_empty() && !host.contains(['/', '*', '?', '#']) && HeaderValue::from_str(text).is_ok()
+}
+
 /// The host name of a `Host` header, without the port.
 fn host_name(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

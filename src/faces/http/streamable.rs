@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -13,6 +13,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tablewright_core::strict;
 
+use super::body::{self, Unread};
 use super::guard::{Guard, LOOPBACK};
 use super::serve::Shutdown;
 use super::{NOT_LET_IN, PARSE_ERROR, refusal};
@@ -70,21 +71,35 @@ pub(crate) fn too_many(most: usize) -> Response {
     refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_LET_IN, &message)
 }
 
-/// Refuses bodies that are too long, are not JSON, or have a key twice in one object.
-pub(crate) async fn require_json(request: Request, next: Next) -> Response {
+/// Reads a message: a body that is JSON, without a key twice in one object.
+pub(crate) async fn read_json(body: Body) -> Result<Bytes, Response> {
+    let (status, message) = match body::read(body, MAX_LINE).await {
+        Ok(bytes) => match strict::check(&bytes) {
+            Ok(()) => return Ok(bytes),
+            Err(why) => (StatusCode::BAD_REQUEST, format!("the body is not usable JSON: {why}")),
+        },
+        Err(Unread::TooLong) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a message may have at most {MAX_LINE} bytes; send fewer records per call"),
+        ),
+        Err(Unread::TooSlow) => (
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to come in; send fewer records per call".to_owned(),
+        ),
+        Err(Unread::Broken) => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
+    };
+    Err(refusal(status, PARSE_ERROR, &message))
+}
+
+/// Refuses bodies that are no messages.
+async fn require_json(request: Request, next: Next) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, MAX_LINE).await else {
-        let message = format!("a message may have at most {MAX_LINE} bytes; send fewer records per call");
-        return refusal(StatusCode::PAYLOAD_TOO_LARGE, PARSE_ERROR, &message);
-    };
-    match strict::check(&bytes) {
-        Ok(()) => next.run(Request::from_parts(head, Body::from(bytes))).await,
-        Err(why) => {
-            refusal(StatusCode::BAD_REQUEST, PARSE_ERROR, &format!("the body is not usable JSON: {why}"))
-        }
+    match read_json(body).await {
+        Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Err(refused) => refused,
     }
 }
 
