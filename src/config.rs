@@ -40,8 +40,8 @@ impl Config {
         if let Err((key, reason)) = self.answers.check() {
             return value(&format!("answers.{key}"), reason);
         }
-        if !(1..=10_000).contains(&self.http.max_concurrent_requests) {
-            return value("http.max_concurrent_requests", "it must be 1 to 10000".into());
+        if let Err((key, reason)) = self.http.check() {
+            return value(&format!("http.{key}"), reason);
         }
         match telemetry::filter(&self.log.level) {
             Ok(_) => Ok(()),

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tablewright_faces::http::{Entry, check_address, router, serve};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tablewright_faces::http::streamable::mcp;
+use tablewright_faces::http::{Entry, Guard, Shutdown, check_address, router, serve};
+use tablewright_faces::mcp::handler::Handler;
+use tablewright_faces::sse;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -18,6 +21,25 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         let message = format!("cannot listen on {address}: {e}; choose another port, or 0 for any free one");
         Failed::with(Exit::Address, message)
     })
+}
+
+/// Files this program has open beside its connections: databases, the socket, its clients.
+const OTHER_FILES: u64 = 1_024;
+
+/// Lets this process have `connections` open; systems often start with fewer than they allow.
+fn allow_files(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    // No limit at all is written as none.
+    let Some(now) = limit.current.filter(|now| *now < wanted) else { return };
+    let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum });
+    let have = if raised.is_ok() { most } else { now };
+    if have < wanted {
+        tracing::warn!(
+            "this process may open {have} files; raise the limit to {wanted}, or lower http.max_connections"
+        );
+    }
 }
 
 /// An owner that serves HTTP and the socket.
@@ -41,15 +63,22 @@ impl Server {
             check_address(address, &Entry::Anyone).map_err(|e| Failed::with(Exit::Config, e))?;
         }
         let listener = bind(address).await?;
+        allow_files(config.http.max_connections);
         let lock = relay::take_over(directory).await?;
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
         let Config { allow, tools, http, answers, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
         let parts = owned.app.parts(&tools, answers)?;
-        let cut = CancellationToken::new();
-        let routes = router(parts, http, entry, allow, cut.clone());
+        let shutdown = Shutdown::on(owned.stop.clone());
+        let guard = Guard::new(http.clone(), entry, allow);
+        let old = parts.clone();
+        let faces = [
+            mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
+            sse::router(move |caller| Handler::for_caller(old.clone(), caller), &guard, &shutdown),
+        ];
+        let routes = router(&guard, faces);
         let address = listener.local_addr()?;
-        let serving = tokio::spawn(serve(listener, routes, owned.stop.clone(), cut));
+        let serving = tokio::spawn(serve(listener, routes, http, shutdown));
         Ok(Self { owned, address, serving })
     }
 

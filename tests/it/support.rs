@@ -297,6 +297,18 @@ pub fn serve_http(data: &Data, args: &[&str]) -> HttpServer {
     HttpServer { client, address, token }
 }
 
+/// A configuration file with these settings of the HTTP entry; its path.
+pub fn http_config(data: &Data, settings: &str) -> String {
+    let path = data.path().join("test.toml");
+    std::fs::write(&path, format!("[http]\n{settings}\n")).unwrap();
+    path.display().to_string()
+}
+
+/// A server on HTTP with these settings.
+pub fn limited(data: &Data, settings: &str) -> HttpServer {
+    serve_http(data, &["--config", &http_config(data, settings)])
+}
+
 /// An HTTP answer.
 pub struct Answer {
     pub status: u16,

@@ -135,7 +135,7 @@ where
                     }
                     match parse(text) {
                         Ok(message) => {
-                            if self.passes(&message) {
+                            if passes(&mut self.begun, &message) {
                                 return Some(message);
                             }
                             continue;
@@ -169,18 +169,12 @@ where
     }
 }
 
-impl<R, W> Lines<R, W> {
-    fn passes(&mut self, message: &ClientJsonRpcMessage) -> bool {
-        match message {
-            ClientJsonRpcMessage::Request(request) => {
-                let probing = matches!(
-                    request.request,
-                    ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_)
-                );
-                self.begun |= !probing;
-                true
-            }
-            _ => self.begun,
-        }
-    }
+/// False for notifications before any request has chosen the era, which `begun` remembers; they
+/// mean nothing.
+pub(crate) fn passes(begun: &mut bool, message: &ClientJsonRpcMessage) -> bool {
+    let ClientJsonRpcMessage::Request(request) = message else { return *begun };
+    let probing =
+        matches!(request.request, ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_));
+    *begun |= !probing;
+    true
 }

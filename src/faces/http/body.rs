@@ -1,0 +1,99 @@
+//! Bodies of requests: all of it, within a bound and a time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes, to_bytes};
+use http_body_util::LengthLimitError;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::Sleep;
+
+/// A body that must have come in whole some time after it was first waited for. A limit on each
+/// pause alone would let a client hold on for ever, a byte at a time.
+pub(super) struct Timely {
+    body: Incoming,
+    patience: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timely {
+    /// The body of a request; waiting for `patience` in all.
+    pub(super) fn of(body: Incoming, patience: Duration) -> Body {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Self { body, patience, deadline: None })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the body took too long to come in")]
+struct TooSlow;
+
+impl HttpBody for Timely {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        // The deadline comes first: a client that always has one more byte must meet it too.
+        if let Some(deadline) = &mut this.deadline
+            && deadline.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Some(Err(Box::new(TooSlow))));
+        }
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        if polled.is_pending() && this.deadline.is_none() {
+            let mut deadline = Box::pin(tokio::time::sleep(this.patience));
+            if deadline.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Some(Err(Box::new(TooSlow))));
+            }
+            this.deadline = Some(deadline);
+        }
+        polled.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It has more bytes than it may have: status 413.
+    TooLong,
+    /// It did not come in within `http.body_seconds`: status 408.
+    TooSlow,
+    /// It broke off: status 400, though nobody may be there to read it.
+    Broken,
+}
+
+/// The whole body, at most `most` bytes.
+pub async fn read(body: Body, most: usize) -> Result<Bytes, Unread> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > most) {
+        return Err(Unread::TooLong);
+    }
+    to_bytes(body, most).await.map_err(|error| {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<LengthLimitError>() {
+                return Unread::TooLong;
+            }
+            if error.is::<TooSlow>() {
+                return Unread::TooSlow;
+            }
+            cause = error.source();
+        }
+        Unread::Broken
+    })
+}

@@ -1,0 +1,152 @@
+//! Who may come in: Host, Origin and token.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tablewright_door::{Caller, Rights, Tokens};
+use tower_http::cors::CorsLayer;
+
+use super::{NOT_LET_IN, Options, refusal};
+
+/// Who is let in.
+#[derive(Clone)]
+pub enum Entry {
+    /// Whoever brings a token in force.
+    Tokens(Tokens),
+    /// Everyone who reaches the port; loopback only.
+    Anyone,
+}
+
+/// Refuses an address that is not loopback when everyone may come in.
+pub fn check_address(address: SocketAddr, entry: &Entry) -> Result<(), &'static str> {
+    if matches!(entry, Entry::Anyone) && !address.ip().is_loopback() {
+        return Err(
+            "--no-auth works on a loopback address only; use 127.0.0.1, or leave it out and use tokens",
+        );
+    }
+    Ok(())
+}
+
+/// The guard of the port, shared by all faces. Cheap to clone.
+#[derive(Clone)]
+pub struct Guard(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    hosts: Vec<String>,
+    origins: Vec<HeaderValue>,
+    entry: Entry,
+    flags: Rights,
+    local: Arc<str>,
+}
+
+/// Host names that always mean this machine.
+pub(crate) const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+impl Guard {
+    /// Lets in as `entry` says; nobody may do more than `flags` allow.
+    pub fn new(options: Options, entry: Entry, flags: Rights) -> Self {
+        let listed = options.allowed_hosts.iter().map(|host| host_name(host));
+        let hosts = LOOPBACK.into_iter().chain(listed).map(String::from).collect();
+        let origins = options.allowed_origins.iter().filter_map(|o| HeaderValue::from_str(o).ok()).collect();
+        Self(Arc::new(Inner { options, hosts, origins, entry, flags, local: "local".into() }))
+    }
+
+    /// The settings of the entry.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Who sent a request with these headers; `None` without a token in force. Without tokens
+    /// (`--no-auth`) everyone is the user of this machine.
+    pub fn caller(&self, headers: &HeaderMap, face: &'static str) -> Option<Caller> {
+        let inner = &*self.0;
+        match &inner.entry {
+            Entry::Anyone => Some(Caller { principal: inner.local.clone(), face, rights: inner.flags }),
+            Entry::Tokens(tokens) => tokens.check(bearer(headers)?, face, inner.flags),
+        }
+    }
+
+    /// What pages of listed origins may do; `None` when no origin is listed.
+    pub(crate) fn cors(&self) -> Option<CorsLayer> {
+        let origins = &self.0.origins;
+        (!origins.is_empty()).then(|| {
+            CorsLayer::new()
+                .allow_origin(origins.clone())
+                .allow_methods([
+                    Method::GET,
+                    Method::POST,
+                    Method::PUT,
+                    Method::PATCH,
+                    Method::DELETE,
+                    Method::OPTIONS,
+                ])
+                .allow_headers(
+                    [header::AUTHORIZATION, header::CONTENT_TYPE]
+                        .into_iter()
+                        .chain(CLIENT_HEADERS.into_iter().map(HeaderName::from_static))
+                        .collect::<Vec<_>>(),
+                )
+                .expose_headers([HeaderName::from_static("mcp-session-id"), header::WWW_AUTHENTICATE])
+                .max_age(Duration::from_secs(600))
+        })
+    }
+}
+
+/// Headers that clients of the faces send beside the usual ones.
+const CLIENT_HEADERS: [&str; 8] = [
+    "x-api-version",
+    "x-airtable-application-id",
+    "x-airtable-user-agent",
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+    "mcp-session-id",
+    "last-event-id",
+];
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// True for what a browser sends as `Origin`: scheme, host and port, without a path.
+pub(super) fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    !host.is_empty() && !host.contains(['/', '*', '?', '#']) && HeaderValue::from_str(text).is_ok()
+}
+
+/// The host name of a `Host` header, without the port.
+fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inside, _)) => inside,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    }
+}
+
+/// Refuses requests that a web page elsewhere may have caused: wrong `Host`, foreign `Origin`.
+pub(super) async fn check_place(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).map(host_name);
+    if !host.is_some_and(|name| guard.0.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+        return refusal(
+            StatusCode::FORBIDDEN,
+            NOT_LET_IN,
+            "this Host is not allowed; use localhost, or add the name to http.allowed_hosts",
+        );
+    }
+    if headers.get(header::ORIGIN).is_some_and(|origin| !guard.0.origins.contains(origin)) {
+        return refusal(
+            StatusCode::FORBIDDEN,
+            NOT_LET_IN,
+            "this Origin is not allowed; add it to http.allowed_origins if the page is yours",
+        );
+    }
+    next.run(request).await
+}

@@ -1,0 +1,120 @@
+//! `/mcp`: the Streamable HTTP transport, both eras, around any server handler.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use rmcp::ServerHandler;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tablewright_core::strict;
+
+use super::body::{self, Unread};
+use super::guard::{Guard, LOOPBACK};
+use super::serve::Shutdown;
+use super::{NOT_LET_IN, PARSE_ERROR, refusal};
+use crate::mcp::wire::MAX_LINE;
+use crate::plain::unwrap_single;
+
+/// Conversations of the older era that are kept at once; idle ones end after five minutes.
+const MAX_SESSIONS: usize = 1_000;
+
+/// The face at `/mcp`. `make` makes a handler for each conversation; requests reach it with their
+/// caller among the extensions of the HTTP request.
+pub fn mcp<H, F>(make: F, guard: &Guard, shutdown: &Shutdown) -> Router
+where
+    H: ServerHandler,
+    F: Fn() -> H + Send + Sync + 'static,
+{
+    let options = guard.options();
+    let hosts = LOOPBACK.into_iter().map(String::from).chain(options.allowed_hosts.iter().cloned());
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(hosts)
+        .with_allowed_origins(options.allowed_origins.iter().cloned())
+        .enforce_origin_validation()
+        // Both eras: sessions for the older one, none for the newer.
+        .with_legacy_session_mode(true)
+        .with_json_response(true)
+        .with_max_request_body_bytes(MAX_LINE)
+        .with_cancellation_token(shutdown.cut.clone());
+    let sessions = Arc::new(LocalSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(make()), sessions.clone(), config);
+    Router::new()
+        .route_service("/mcp", service)
+        .route_layer(from_fn(unwrap_single))
+        .route_layer(from_fn(require_json))
+        .route_layer(from_fn_with_state(sessions, limit_sessions))
+        .route_layer(from_fn_with_state(guard.clone(), require_caller))
+}
+
+/// Refuses a request that would open one conversation too many.
+async fn limit_sessions(
+    State(sessions): State<Arc<LocalSessionManager>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let opens = !headers.contains_key("mcp-session-id") && !headers.contains_key("mcp-method");
+    if opens && sessions.sessions.read().await.len() >= MAX_SESSIONS {
+        return too_many(MAX_SESSIONS);
+    }
+    next.run(request).await
+}
+
+/// Refuses one conversation more than `most`.
+pub(crate) fn too_many(most: usize) -> Response {
+    let message = format!("{most} conversations are open; end one, or try again in a few minutes");
+    refusal(StatusCode::SERVICE_UNAVAILABLE, NOT_LET_IN, &message)
+}
+
+/// Reads a message: a body that is JSON, without a key twice in one object.
+pub(crate) async fn read_json(body: Body) -> Result<Bytes, Response> {
+    let (status, message) = match body::read(body, MAX_LINE).await {
+        Ok(bytes) => match strict::check(&bytes) {
+            Ok(()) => return Ok(bytes),
+            Err(why) => (StatusCode::BAD_REQUEST, format!("the body is not usable JSON: {why}")),
+        },
+        Err(Unread::TooLong) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a message may have at most {MAX_LINE} bytes; send fewer records per call"),
+        ),
+        Err(Unread::TooSlow) => (
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to come in; send fewer records per call".to_owned(),
+        ),
+        Err(Unread::Broken) => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
+    };
+    Err(refusal(status, PARSE_ERROR, &message))
+}
+
+/// Refuses bodies that are no messages.
+async fn require_json(request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    match read_json(body).await {
+        Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Err(refused) => refused,
+    }
+}
+
+/// Lets in whoever brings a token in force, and notes who they are.
+pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let Some(caller) = guard.caller(request.headers(), "mcp") else {
+        let mut response = refusal(
+            StatusCode::UNAUTHORIZED,
+            NOT_LET_IN,
+            "send a token in force as \"Authorization: Bearer …\"; `tablewright token create --name N` makes one",
+        );
+        let challenge = HeaderValue::from_static("Bearer realm=\"tablewright\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        return response;
+    };
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
