@@ -14,6 +14,7 @@ mod fuzz;
 mod generated;
 mod guide;
 mod http;
+mod install;
 mod owner;
 mod stdio;
 mod support;
