@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod formula;
 mod generate;
+mod install;
 mod serve;
 mod token;
 
@@ -54,6 +55,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Base(command) => base::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
+        Command::Install(options) => install::run(&global, options),
         Command::Doctor => doctor::run(&global).await,
         Command::Generate { check } => generate::run(check),
         Command::Owner => {

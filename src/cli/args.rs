@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::install::Client;
 use crate::config::{self, Loaded};
 use crate::exit::{Exit, Failed};
 use crate::telemetry;
@@ -35,6 +36,53 @@ pub struct Global {
     /// Print results as JSON.
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Offer {
+    /// These flags as settings.
+    pub fn settings(&self) -> Map<String, Value> {
+        let mut tools = Map::new();
+        for (key, names) in self.lists() {
+            if let Some(names) = names {
+                tools.insert(key.into(), json!(names));
+            }
+        }
+        let mut allow = Map::new();
+        for (_, on, rights) in self.rights() {
+            if self.read_only || on {
+                allow.extend(rights.iter().map(|right| ((*right).to_owned(), json!(!self.read_only))));
+            }
+        }
+        let mut flags = Map::new();
+        flags.insert("tools".into(), Value::Object(tools));
+        flags.insert("allow".into(), Value::Object(allow));
+        flags
+    }
+
+    /// These flags as they stand on a command line.
+    pub fn words(&self) -> Vec<String> {
+        let lists = self.lists().into_iter().filter_map(|(key, names)| Some((key, names.as_ref()?)));
+        let mut words: Vec<String> =
+            lists.map(|(key, names)| format!("--{}={}", key.replace('_', "-"), names.join(","))).collect();
+        words.extend(self.rights().iter().filter(|(_, on, _)| *on).map(|(flag, ..)| (*flag).to_owned()));
+        if self.read_only {
+            words.push("--read-only".into());
+        }
+        words
+    }
+
+    fn lists(&self) -> [(&'static str, &Option<Vec<String>>); 3] {
+        [("toolsets", &self.toolsets), ("tools", &self.tools), ("exclude_tools", &self.exclude_tools)]
+    }
+
+    /// The flags that allow something, whether they are given, and the rights they give.
+    fn rights(&self) -> [(&'static str, bool, &'static [&'static str]); 3] {
+        [
+            ("--allow-write", self.allow_write, &["write", "write_comments", "webhooks"]),
+            ("--allow-delete", self.allow_delete, &["delete"]),
+            ("--allow-schema", self.allow_schema, &["schema"]),
+        ]
+    }
 }
 
 impl Global {
@@ -70,6 +118,8 @@ pub enum Command {
     /// Check, evaluate, explain and lay out formulas.
     #[command(subcommand)]
     Formula(Formula),
+    /// Enter this program into the configuration of an MCP client.
+    Install(Install),
     /// Show the settings in force and check that everything is in order.
     Doctor,
     /// Write the files that are made from the code: schemas and the table of tools.
@@ -88,6 +138,19 @@ pub struct Serve {
     /// Serve HTTP on this address instead of standard input and output.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http: Option<SocketAddr>,
+    #[command(flatten)]
+    pub offer: Offer,
+    /// Ask for no token (HTTP on a loopback address only).
+    #[arg(long, requires = "http")]
+    pub no_auth: bool,
+    /// Run everything in this process, without the shared background process.
+    #[arg(long, conflicts_with = "http")]
+    pub no_daemon: bool,
+}
+
+/// Which tools are offered, and what callers may do with them.
+#[derive(Debug, clap::Args)]
+pub struct Offer {
     /// Toolsets to offer: names, `all` or `default`.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub toolsets: Option<Vec<String>>,
@@ -109,12 +172,29 @@ pub struct Serve {
     /// Let callers read only, whatever else is set.
     #[arg(long)]
     pub read_only: bool,
-    /// Ask for no token (HTTP on a loopback address only).
-    #[arg(long, requires = "http")]
-    pub no_auth: bool,
-    /// Run everything in this process, without the shared background process.
-    #[arg(long, conflicts_with = "http")]
-    pub no_daemon: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Install {
+    /// Which client.
+    pub client: Client,
+    /// Only for the project in this folder.
+    #[arg(long, conflicts_with = "file")]
+    pub project: bool,
+    /// Another configuration file of that client; it is made when it is not there.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// What the client calls this server.
+    #[arg(long, default_value = "tablewright", value_parser = super::install::server_name)]
+    pub name: String,
+    /// Show the entry and the file it belongs in, and write nothing.
+    #[arg(long)]
+    pub print: bool,
+    /// Take the entry out.
+    #[arg(long, conflicts_with = "print")]
+    pub remove: bool,
+    #[command(flatten)]
+    pub offer: Offer,
 }
 
 #[derive(Debug, clap::Args)]

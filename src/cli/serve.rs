@@ -1,6 +1,5 @@
 //! `serve`
 
-use serde_json::{Map, Value, json};
 use tablewright_door::{Caller, Rights};
 use tokio_util::sync::CancellationToken;
 
@@ -17,35 +16,8 @@ impl Serve {
         self.http.is_none() && !self.no_daemon
     }
 
-    fn flags(&self) -> Map<String, Value> {
-        let mut tools = Map::new();
-        for (key, value) in
-            [("toolsets", &self.toolsets), ("tools", &self.tools), ("exclude_tools", &self.exclude_tools)]
-        {
-            if let Some(value) = value {
-                tools.insert(key.into(), json!(value));
-            }
-        }
-        let mut allow = Map::new();
-        for (key, on) in [
-            ("write", self.allow_write),
-            ("write_comments", self.allow_write),
-            ("webhooks", self.allow_write),
-            ("delete", self.allow_delete),
-            ("schema", self.allow_schema),
-        ] {
-            if self.read_only || on {
-                allow.insert(key.into(), Value::Bool(!self.read_only));
-            }
-        }
-        let mut flags = Map::new();
-        flags.insert("tools".into(), Value::Object(tools));
-        flags.insert("allow".into(), Value::Object(allow));
-        flags
-    }
-
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let Loaded { config, .. } = global.load(self.flags())?;
+        let Loaded { config, .. } = global.load(self.offer.settings())?;
         let directory = data_dir(&config)?;
         let rights: Rights = config.allow;
         if let Some(address) = self.http {

@@ -15,6 +15,7 @@ mod generated;
 mod guide;
 mod http;
 mod http_limits;
+mod install;
 mod owner;
 mod schema_edits;
 mod sse;

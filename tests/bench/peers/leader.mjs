@@ -1,12 +1,12 @@
 // airtable-mcp-server from npm, with its service pointed at a server of ours.
-// leader.mjs BASE_URL stdio|http; prints the port it listens on to standard error.
+// leader.mjs BASE_URL stdio|http [KEY]; prints the port it listens on to standard error.
 import express from 'express';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { AirtableService, createServer } from 'airtable-mcp-server';
 
-const [baseUrl, kind] = process.argv.slice(2);
-const airtableService = new AirtableService('patBench', baseUrl);
+const [baseUrl, kind, key = 'patBench'] = process.argv.slice(2);
+const airtableService = new AirtableService(key, baseUrl);
 if (kind === 'stdio') {
   await createServer({ airtableService }).connect(new StdioServerTransport());
 } else {
