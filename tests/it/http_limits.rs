@@ -218,6 +218,9 @@ fn oversized_and_malformed_heads_get_a_status() {
         (format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nBad Header: y\r\n\r\n"), vec![400]),
         (format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: x\r\n\r\n"), vec![400]),
         ("GET /healthz HTTP/1.1\r\n\r\n".to_owned(), vec![403]),
+        (format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nHost: evil.example\r\n\r\n"), vec![403]),
+        (format!("GET http://evil.example/healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"), vec![403]),
+        (format!("GET http://{host}/healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"), vec![200]),
         (
             format!("GET /{} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", "x".repeat(20_000)),
             vec![404],
