@@ -18,7 +18,36 @@ pub const PREFIX: &str = "twk_";
 #[derive(Clone)]
 pub struct Tokens {
     engine: Engine,
-    held: Arc<RwLock<Arc<Vec<StoredToken>>>>,
+    held: Arc<RwLock<Held>>,
+}
+
+#[derive(Clone, Default)]
+struct Held {
+    all: Arc<Vec<StoredToken>>,
+    in_force: Arc<[InForce]>,
+}
+
+/// What a request needs of a token, worked out once.
+struct InForce {
+    hash: [u8; 32],
+    principal: Arc<str>,
+    rights: Rights,
+}
+
+impl InForce {
+    /// `None` for a token that was taken back, or whose hash is none.
+    fn of(stored: &StoredToken) -> Option<Self> {
+        let mut hash = [0; 32];
+        let digits = stored.hash.as_bytes();
+        if stored.revoked_at.is_some() || digits.len() != 2 * hash.len() {
+            return None;
+        }
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        let principal = format!("token:{}", stored.name).into();
+        Some(Self { hash, principal, rights: Rights::of_scopes(&stored.scopes) })
+    }
 }
 
 fn hash(token: &str) -> String {
@@ -35,7 +64,9 @@ impl Tokens {
 
     async fn refresh(&self) -> Result<(), Fault> {
         let read = self.engine.store().tokens().await.map_err(Fault::from)?;
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        let in_force = read.iter().filter_map(InForce::of).collect();
+        let held = Held { all: Arc::new(read), in_force };
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
         Ok(())
     }
 
@@ -75,7 +106,7 @@ impl Tokens {
 
     /// All tokens, revoked ones too, oldest first.
     pub fn list(&self) -> Arc<Vec<StoredToken>> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held.read().unwrap_or_else(PoisonError::into_inner).all.clone()
     }
 
     /// Takes back a token by id or name; it is refused from now on.
@@ -94,18 +125,14 @@ impl Tokens {
 
     /// Who `token` belongs to, with rights of its scopes within `flags`.
     pub fn check(&self, token: &str, face: &'static str, flags: Rights) -> Option<Caller> {
-        let wanted = hash(token);
-        let held = self.list();
+        let wanted = Sha256::digest(token.as_bytes());
+        let in_force = self.held.read().unwrap_or_else(PoisonError::into_inner).in_force.clone();
         let mut found = None;
-        for stored in held.iter().filter(|t| t.revoked_at.is_none()) {
-            if bool::from(stored.hash.as_bytes().ct_eq(wanted.as_bytes())) {
-                found = Some(stored);
+        for held in &*in_force {
+            if bool::from(held.hash.ct_eq(&wanted)) {
+                found = Some(held);
             }
         }
-        found.map(|stored| Caller {
-            principal: format!("token:{}", stored.name).into(),
-            face,
-            rights: Rights::of_scopes(&stored.scopes).and(flags),
-        })
+        found.map(|held| Caller { principal: held.principal.clone(), face, rights: held.rights.and(flags) })
     }
 }

@@ -1,6 +1,6 @@
 """Lists and calls every tool with the Python SDK; fails when one does not answer as it should.
 
-every_tool.py --mode legacy|2026-07-28|auto (stdio COMMAND ... | http URL)
+every_tool.py --mode legacy|2026-07-28|auto (stdio COMMAND ... | http URL | sse URL)
 The token for HTTP comes from TABLEWRIGHT_TOKEN.
 """
 
@@ -10,6 +10,7 @@ import os
 
 import httpx2
 from mcp import Client, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 GOODS = {"base": "Shop", "table": "Goods"}
@@ -72,15 +73,19 @@ async def use(client):
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mode", required=True)
-    parser.add_argument("kind", choices=["stdio", "http"])
+    parser.add_argument("kind", choices=["stdio", "http", "sse"])
     parser.add_argument("target", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     if args.kind == "stdio":
         server = StdioServerParameters(command=args.target[0], args=args.target[1:], env=dict(os.environ))
         async with Client(server, mode=args.mode) as client:
             await use(client)
+        return
+    headers = {"Authorization": f"Bearer {os.environ['TABLEWRIGHT_TOKEN']}"}
+    if args.kind == "sse":
+        async with Client(sse_client(args.target[0], headers=headers), mode=args.mode) as client:
+            await use(client)
     else:
-        headers = {"Authorization": f"Bearer {os.environ['TABLEWRIGHT_TOKEN']}"}
         async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
             transport = streamable_http_client(args.target[0], http_client=http)
             async with Client(transport, mode=args.mode) as client:

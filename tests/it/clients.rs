@@ -48,6 +48,19 @@ fn the_python_sdk_lists_and_calls_every_tool_over_http() {
     }
 }
 
+#[test]
+fn the_python_sdk_lists_and_calls_every_tool_over_sse() {
+    for mode in ["legacy", "auto"] {
+        let data = Data::with_shop();
+        let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
+        let mut command = python("every_tool.py");
+        command.args(["--mode", mode, "sse", &format!("http://{}/sse", server.address)]);
+        command.env("TABLEWRIGHT_TOKEN", &server.token);
+        let said = run_client(command);
+        assert!(said.contains("12 tools called over protocol 2025-11-25"), "{mode}: {said}");
+    }
+}
+
 /// The Inspector's command line: with the command that starts the server, or its URL.
 fn inspect(target: &[&str], method: &[&str]) -> Command {
     let tools = client_tools();
@@ -123,4 +136,17 @@ fn the_inspector_lists_and_calls_every_tool_over_http() {
     let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
     let header = format!("Authorization: Bearer {}", server.token);
     inspect_all(&[&format!("http://{}/mcp", server.address), "--transport", "http", "--header", &header]);
+}
+
+#[test]
+fn the_inspector_lists_and_calls_tools_over_sse() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &[]);
+    let header = format!("Authorization: Bearer {}", server.token);
+    let url = format!("http://{}/sse", server.address);
+    let target = [url.as_str(), "--transport", "sse", "--header", &header];
+    assert!(run_client(inspect(&target, &["--method", "tools/list"])).contains("list_records"));
+    let call =
+        ["--method", "tools/call", "--tool-name", "list_records", "--tool-arg", "base=Shop", "--tool-arg"];
+    assert!(run_client(inspect(&target, &[&call[..], &["table=Goods"]].concat())).contains("Lamp"));
 }

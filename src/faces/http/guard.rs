@@ -133,15 +133,19 @@ fn host_name(host: &str) -> &str {
 /// Refuses requests that a web page elsewhere may have caused: wrong `Host`, foreign `Origin`.
 pub(super) async fn check_place(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).map(host_name);
-    if !host.is_some_and(|name| guard.0.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))) {
+    let known = |name: &str| guard.0.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|h| h.to_str().ok()).map(host_name);
+    let one_known = host.is_some_and(known) && hosts.next().is_none();
+    // A whole address in the request line counts as a host, too.
+    if !one_known || !request.uri().host().is_none_or(|host| known(host_name(host))) {
         return refusal(
             StatusCode::FORBIDDEN,
             NOT_LET_IN,
             "this Host is not allowed; use localhost, or add the name to http.allowed_hosts",
         );
     }
-    if headers.get(header::ORIGIN).is_some_and(|origin| !guard.0.origins.contains(origin)) {
+    if headers.get_all(header::ORIGIN).iter().any(|origin| !guard.0.origins.contains(origin)) {
         return refusal(
             StatusCode::FORBIDDEN,
             NOT_LET_IN,
