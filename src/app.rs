@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tablewright_door::{Door, Tokens};
+use tablewright_door::{Door, Tasks, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
 use tablewright_faces::mcp::Parts;
@@ -25,6 +25,8 @@ pub struct App {
     pub door: Door,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Long calls.
+    pub tasks: Tasks,
     /// All tools.
     pub registry: Arc<Registry>,
 }
@@ -37,13 +39,18 @@ impl App {
         let clock = Arc::new(SystemClock);
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
-        let registry = Arc::new(registry);
-        Ok(Self { config, door: Door::new(engine.clone()), engine, tokens, registry })
+        let (registry, door, tasks) =
+            (Arc::new(registry), Door::new(engine.clone()), Tasks::new(engine.clone()));
+        let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
+        if going_on > 0 {
+            tracing::info!(going_on, "tasks that were cut off go on");
+        }
+        Ok(Self { config, door, engine, tokens, tasks, registry })
     }
 
     /// What an MCP session with this selection needs.
     pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
-        Parts::new(self.door.clone(), self.registry.clone(), selection, limits)
+        Parts::new(self.door.clone(), self.registry.clone(), selection, limits, self.tasks.clone())
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))
     }

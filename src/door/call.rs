@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
 use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{BaseId, TableId};
+use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::base::Change;
 use tablewright_engine::local::{Action, Outcome};
@@ -13,6 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::access::Caller;
 use crate::plan::{Plan, WriteOptions};
+use crate::tasks::TaskPart;
 use crate::view::{BaseView, TableView};
 
 /// The door of a data directory. Cheap to clone.
@@ -100,8 +102,26 @@ impl Call {
 
     /// Carries out a plan; what it did is on disk, with its audit line, when this answers.
     pub async fn apply(&mut self, plan: Plan) -> Result<Outcome, Fault> {
+        self.apply_part(plan, None).await
+    }
+
+    /// The same for a part of a task: with the commit the part is noted as done.
+    pub async fn apply_part(&mut self, plan: Plan, part: Option<TaskPart>) -> Result<Outcome, Fault> {
         let audit = self.audit_with_commit();
-        self.engine.commit(plan.base, plan.write, self.caller.principal.to_string(), audit).await
+        let by = self.caller.principal.to_string();
+        self.engine.commit_part(plan.base, plan.write, by, part, audit).await
+    }
+
+    /// For each record of an upsert the one it is about, as the base is now; `None` for a new one.
+    pub async fn match_upsert(
+        &self,
+        view: &TableView,
+        on: &[String],
+        records: &[(Option<RecordId>, Map<String, Value>)],
+        typecast: bool,
+    ) -> Result<Vec<Result<Option<RecordId>, Fault>>, Fault> {
+        let (base, table) = (view.base().schema().id, view.schema().id);
+        self.engine.match_upsert(base, table, on, records, typecast).await
     }
 
     /// The base at the moment of `snapshot`, as the caller sees it: what a write of theirs left.

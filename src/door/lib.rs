@@ -5,6 +5,7 @@ pub mod call;
 mod comments;
 pub mod design;
 pub mod plan;
+pub mod tasks;
 pub mod tokens;
 pub mod view;
 
@@ -12,5 +13,6 @@ pub use access::{Caller, Rights};
 pub use call::{Call, Door};
 pub use design::Edited;
 pub use plan::{Plan, WriteOptions};
+pub use tasks::Tasks;
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tablewright_core::clock::Clock;
-use tablewright_core::model::{Base, BaseId};
+use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
@@ -27,11 +28,12 @@ use base::changes::ChangeKind;
 use comments::Comment;
 use local::schema::{NewTable, SchemaEdit};
 use local::{Draft, Outcome, Write};
+use store::tasks::TaskPart;
 pub use store::write::AuditEntry;
 use store::write::LoggedChange;
 pub use store::{Error, Store};
-use writer::Job;
 pub use writer::{CommentEdit, CommentPlace, Edited, Progress};
+use writer::{Commit, Job};
 
 /// Settings of the engine.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -238,9 +240,36 @@ impl Engine {
         by: String,
         audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
     ) -> Result<Outcome, Fault> {
+        self.commit_part(base, write, by, None, audit).await
+    }
+
+    /// The same for a part of a task: with the commit the part is noted as done.
+    pub async fn commit_part(
+        &self,
+        base: BaseId,
+        write: Write,
+        by: String,
+        part: Option<TaskPart>,
+        audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
+    ) -> Result<Outcome, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Commit { base, write, by, audit: Box::new(audit), reply }).await?;
+        let audit = Box::new(audit);
+        self.send(Job::Commit(Commit { base, write, by, part, audit, reply })).await?;
         answer.await.map_err(|_| stopping())?
+    }
+
+    /// For each record of an upsert the one it is about, as the base is now; `None` for a new one.
+    pub async fn match_upsert(
+        &self,
+        base: BaseId,
+        table: TableId,
+        on: &[String],
+        records: &[(Option<RecordId>, Map<String, Value>)],
+        typecast: bool,
+    ) -> Result<Vec<Result<Option<RecordId>, Fault>>, Fault> {
+        let snapshot = self.snapshot(base).await?;
+        let (schema, _) = snapshot.table(table)?;
+        Draft::of(&snapshot).match_records(schema, on, records, typecast)
     }
 
     /// Changes the schema of a base; answers when it is on disk and visible.

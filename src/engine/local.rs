@@ -47,7 +47,8 @@ pub enum Action {
     Replace(Vec<(RecordId, Map<String, Value>)>),
     /// Records to update or create, whichever the merge fields say.
     Upsert {
-        /// 1 to 3 fields, by name or id, whose values tell records apart.
+        /// Up to 3 fields, by name or id, whose values tell records apart; with none, a record
+        /// without an id is new.
         on: Vec<String>,
         /// The records; one with an id is that record, whatever its values.
         records: Vec<(Option<RecordId>, Map<String, Value>)>,

@@ -5,6 +5,7 @@
 pub mod comments;
 mod migrate;
 pub mod read;
+pub mod tasks;
 pub mod tokens;
 pub mod write;
 

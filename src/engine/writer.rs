@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tablewright_core::model::{BaseId, RecordId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -22,6 +22,7 @@ use crate::comments::Comment;
 use crate::compute;
 use crate::local::schema::SchemaEdit;
 use crate::local::{Applied, Draft, Outcome, Write};
+use crate::store::tasks::TaskPart;
 use crate::store::write::{AuditEntry, Batch, LoggedChange, RowState, stored_cells};
 
 pub use edit::{CommentEdit, CommentPlace, Edited};
@@ -37,10 +38,21 @@ type Reply<T> = oneshot::Sender<Result<T, Fault>>;
 /// Told how many rows are written so far.
 pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
 
+/// A write to the records of a base.
+pub(crate) struct Commit {
+    pub(crate) base: BaseId,
+    pub(crate) write: Write,
+    pub(crate) by: String,
+    /// The part of a task that is done with it.
+    pub(crate) part: Option<TaskPart>,
+    pub(crate) audit: Audit,
+    pub(crate) reply: Reply<Outcome>,
+}
+
 /// Something to write.
 pub(crate) enum Job {
     /// Records of a base.
-    Commit { base: BaseId, write: Write, by: String, audit: Audit, reply: Reply<Outcome> },
+    Commit(Commit),
     /// The schema of a base.
     Edit { base: BaseId, edit: SchemaEdit, by: String, audit: Audit, reply: Reply<Edited> },
     /// A comment on a record.
@@ -121,9 +133,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
         group.reads = group.batch.audit.len();
         for job in waiting.drain(..) {
             match job {
-                Job::Commit { base, write, by, audit, reply } => {
-                    group.add(&shared, base, &write, by, audit, reply).await;
-                }
+                Job::Commit(commit) => group.add(&shared, commit).await,
                 Job::Edit { base, edit, by, audit, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
                     let _ = reply.send(edit::schema(&shared, base, &edit, by, audit).await);
@@ -176,16 +186,9 @@ struct Pending {
 }
 
 impl Group {
-    async fn add(
-        &mut self,
-        shared: &Shared,
-        base: BaseId,
-        write: &Write,
-        by: String,
-        audit: Audit,
-        reply: Reply<Outcome>,
-    ) {
-        let mut result = match self.apply(shared, base, write, &by).await {
+    async fn add(&mut self, shared: &Shared, commit: Commit) {
+        let Commit { base, write, by, part, audit, reply } = commit;
+        let mut result = match self.apply(shared, base, &write, &by).await {
             Ok(applied) => applied,
             Err(fault) => {
                 self.batch.audit.push(audit(fault.code.as_str()));
@@ -194,6 +197,12 @@ impl Group {
             }
         };
         self.batch.audit.push(audit("ok"));
+        if let Some(part) = part {
+            let records: Vec<&Result<RecordId, Fault>> = result.records.iter().collect();
+            let outcome = json!({"records": records, "created": result.created,
+                "elsewhere": result.created_elsewhere});
+            self.batch.task_parts.push((part, outcome));
+        }
         let changed = !result.changes.is_empty();
         if changed {
             self.batch.changes.push(LoggedChange {
@@ -233,8 +242,10 @@ impl Group {
         for (base, draft) in &mut self.drafts {
             collect(*base, draft, &mut self.batch);
         }
-        let empty =
-            self.batch.changes.is_empty() && self.batch.audit.is_empty() && self.batch.schemas.is_empty();
+        let empty = self.batch.changes.is_empty()
+            && self.batch.audit.is_empty()
+            && self.batch.schemas.is_empty()
+            && self.batch.task_parts.is_empty();
         let _no_load = shared.loading.lock().await;
         let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
         match written {

@@ -2,13 +2,15 @@
 
 pub mod handler;
 pub mod pipe;
+mod progress;
+mod tasks;
 pub mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
-use tablewright_door::{Door, Rights};
+use tablewright_door::{Door, Rights, Tasks};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
 use tablewright_toolkit::registry::{Entry, Registry};
@@ -18,6 +20,7 @@ use tablewright_toolkit::{Selection, Surface};
 pub struct Parts {
     pub(crate) door: Door,
     pub(crate) limits: Limits,
+    pub(crate) tasks: Tasks,
     registry: Arc<Registry>,
     selection: Selection,
     offers: RwLock<HashMap<Rights, Arc<Offer>>>,
@@ -37,9 +40,10 @@ impl Parts {
         registry: Arc<Registry>,
         selection: &Selection,
         limits: Limits,
+        tasks: Tasks,
     ) -> Result<Self, Error> {
         selection.check(&registry)?;
-        Ok(Self { door, limits, registry, selection: selection.clone(), offers: RwLock::default() })
+        Ok(Self { door, limits, tasks, registry, selection: selection.clone(), offers: RwLock::default() })
     }
 
     /// What a caller with these rights is offered; worked out once for each set of rights.

@@ -49,10 +49,12 @@ pub enum Answer {
     Structured(Value),
     /// A typed result of a write in which every record failed.
     Failed(Value),
+    /// The call goes on as a task with this id.
+    Task(String),
 }
 
 /// An answer as a face sends it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// The text block.
     pub text: String,
@@ -62,16 +64,14 @@ pub struct Reply {
     pub is_error: bool,
 }
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Text(text) => Self { text, structured: None, is_error: false },
-            Answer::Structured(value) => {
-                Self { text: value.to_string(), structured: Some(value), is_error: false }
-            }
-            Answer::Failed(value) => {
-                Self { text: value.to_string(), structured: Some(value), is_error: true }
-            }
-        }
+impl Reply {
+    /// A text alone.
+    pub fn text(text: String) -> Self {
+        Self { text, structured: None, is_error: false }
+    }
+
+    /// A typed result; its JSON is the text as well.
+    pub fn structured(value: Value, is_error: bool) -> Self {
+        Self { text: value.to_string(), structured: Some(value), is_error }
     }
 }

@@ -3,11 +3,13 @@
 pub mod answer;
 pub mod arguments;
 pub mod catalogue;
+pub mod progress;
 pub mod registry;
 pub mod surface;
 pub mod text;
 
 pub use answer::{Answer, Reply};
 pub use catalogue::{Catalogue, Wording};
-pub use registry::{CallContext, Registry, Tool};
+pub use progress::Progress;
+pub use registry::{CallContext, Called, Conditions, Registry, Tool};
 pub use surface::{Selection, Surface};

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tablewright_core::{Code, Fault};
-use tablewright_door::{Call, Caller, Door};
+use tablewright_door::{Call, Caller, Door, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Limits, Reply};
 use crate::arguments::{decode, schema_of};
 use crate::catalogue::{Catalogue, Error, Wording};
+use crate::progress::Progress;
 use crate::text::Boundary;
 
 /// What a running tool has at hand.
@@ -25,6 +26,35 @@ pub struct CallContext {
     pub limits: Limits,
     /// The fence for untrusted text in this answer.
     pub boundary: Boundary,
+    /// The way to further calls, for what goes on after this one.
+    pub door: Door,
+    /// Cancelled when the caller does not want the answer any more.
+    pub cancelled: CancellationToken,
+    /// Told how far the call is.
+    pub progress: Arc<dyn Progress>,
+    /// Where a long call can go on; absent when the client knows no tasks.
+    pub tasks: Option<Tasks>,
+}
+
+/// What a face brings to a call.
+pub struct Conditions {
+    /// Bounds of the answer.
+    pub limits: Limits,
+    /// Cancelled when the caller does not want the answer any more.
+    pub cancelled: CancellationToken,
+    /// Told how far the call is.
+    pub progress: Arc<dyn Progress>,
+    /// Where a long call can go on; absent when the client knows no tasks.
+    pub tasks: Option<Tasks>,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Called {
+    /// It is done.
+    Reply(Reply),
+    /// It goes on as a task with this id.
+    Task(String),
 }
 
 /// A tool: typed arguments in, an answer out.
@@ -154,32 +184,32 @@ impl Entry {
         &self,
         door: &Door,
         caller: Caller,
-        limits: Limits,
         given: Map<String, Value>,
-        cancelled: &CancellationToken,
-    ) -> Reply {
+        conditions: Conditions,
+    ) -> Called {
         let allowed = caller.rights.require(self.wording.scope);
         let call = door.call(caller, self.name);
-        let mut context = CallContext { call, limits, boundary: Boundary::random() };
+        let Conditions { limits, cancelled, progress, tasks } = conditions;
+        let (boundary, door) = (Boundary::random(), door.clone());
+        let stop = cancelled.clone();
+        let mut context = CallContext { call, limits, boundary, door, cancelled, progress, tasks };
         let result = match allowed {
             Err(fault) => Err(fault),
-            // A write that has begun is seen to its end, so that its outcome is known.
+            // A write stops by itself, between its parts, so that its outcome is known.
             Ok(()) if self.wording.scope.changes() => (self.run)(&mut context, given).await,
             Ok(()) => tokio::select! {
                 biased;
                 result = (self.run)(&mut context, given) => result,
-                () = cancelled.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
+                () = stop.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
             },
         };
+        context.call.finish(result.as_ref().err().map(|fault| fault.code));
         match result {
-            Ok(answer) => {
-                context.call.finish(None);
-                answer.into()
-            }
-            Err(fault) => {
-                context.call.finish(Some(fault.code));
-                error_reply(&fault)
-            }
+            Ok(Answer::Text(text)) => Called::Reply(Reply::text(text)),
+            Ok(Answer::Structured(value)) => Called::Reply(Reply::structured(value, false)),
+            Ok(Answer::Failed(value)) => Called::Reply(Reply::structured(value, true)),
+            Ok(Answer::Task(id)) => Called::Task(id),
+            Err(fault) => Called::Reply(error_reply(&fault)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tools: each one verb, from typed arguments to a typed answer.
 
+pub mod bulk;
 mod cursor;
 mod filter;
 pub mod formulas;
@@ -7,6 +8,7 @@ pub mod records;
 mod rows;
 pub mod schema;
 pub mod write;
+mod written;
 
 use tablewright_toolkit::catalogue::{Catalogue, Error};
 use tablewright_toolkit::registry::Registry;
@@ -26,6 +28,7 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<records::SearchRecords>()
         .with::<write::CreateRecords>()
         .with::<write::UpdateRecords>()
+        .with::<write::UpsertRecords>()
         .with::<write::DeleteRecords>()
         .with::<formulas::CheckFormula>()
         .with::<formulas::EvaluateFormula>()

@@ -1,131 +1,17 @@
 //! Changing records.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
-use tablewright_core::Fault;
 use tablewright_core::model::RecordId;
-use tablewright_door::{TableView, WriteOptions};
-use tablewright_engine::local::Action;
+use tablewright_core::{Code, Fault};
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::{Answer, text};
 
+use crate::bulk::{Bulk, Item, Verb};
 use crate::records::record_id;
-
-/// Most refused records an answer describes one by one.
-const MAX_DESCRIBED: usize = 50;
-
-/// Most ids an answer lists.
-const MAX_IDS: usize = 1_000;
-
-/// What a write did.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Written {
-    /// Records done.
-    count: usize,
-    /// Their ids, in the order sent.
-    ids: Vec<String>,
-    /// Ids not listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    more_ids: Option<usize>,
-    /// Records refused.
-    failed: Vec<Refused>,
-    /// Refused records not listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    more_failed: Option<usize>,
-    /// Records typecast created in other tables.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created_elsewhere: Option<Vec<Elsewhere>>,
-    /// Number in the change log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    change: Option<i64>,
-}
-
-/// Records made in another table.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Elsewhere {
-    table: String,
-    count: usize,
-}
-
-/// A record that was refused.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Refused {
-    /// Its place, from 0.
-    index: usize,
-    code: &'static str,
-    message: String,
-}
-
-/// Writes the records that could be read and reports on all of them, in the order sent.
-async fn write<T>(
-    context: &mut CallContext,
-    view: &TableView,
-    given: Vec<Result<T, Fault>>,
-    action: impl FnOnce(Vec<T>) -> Action,
-    typecast: bool,
-) -> Result<Answer, Fault> {
-    let mut read = Vec::with_capacity(given.len());
-    let marks: Vec<Option<Fault>> = given
-        .into_iter()
-        .map(|record| match record {
-            Ok(record) => {
-                read.push(record);
-                None
-            }
-            Err(fault) => Some(fault),
-        })
-        .collect();
-    // When none could be read there is nothing to write, only to report.
-    let outcome = if read.is_empty() && !marks.is_empty() {
-        None
-    } else {
-        let plan = context.call.plan(view, action(read), WriteOptions { typecast, atomic: false })?;
-        Some(context.call.apply(plan).await?)
-    };
-    let (done, change, elsewhere) =
-        outcome.map(|o| (o.records, o.change, o.created_elsewhere)).unwrap_or_default();
-    let mut done = done.into_iter();
-    let records: Vec<Result<RecordId, Fault>> = marks
-        .into_iter()
-        .filter_map(|mark| mark.map_or_else(|| done.next(), |fault| Some(Err(fault))))
-        .collect();
-    Ok(report(records, change, elsewhere))
-}
-
-fn report(
-    records: Vec<Result<RecordId, Fault>>,
-    change: Option<i64>,
-    elsewhere: Vec<(String, usize)>,
-) -> Answer {
-    let mut written = Written { change, ..Written::default() };
-    let mut refused = 0;
-    for (index, record) in records.into_iter().enumerate() {
-        match record {
-            Ok(id) => {
-                written.count += 1;
-                if written.ids.len() < MAX_IDS {
-                    written.ids.push(id.to_string());
-                }
-            }
-            Err(fault) => {
-                refused += 1;
-                if written.failed.len() < MAX_DESCRIBED {
-                    written.failed.push(Refused { index, code: fault.code.as_str(), message: fault.message });
-                }
-            }
-        }
-    }
-    written.more_ids = (written.count > written.ids.len()).then(|| written.count - written.ids.len());
-    written.more_failed = (refused > written.failed.len()).then(|| refused - written.failed.len());
-    let elsewhere: Vec<Elsewhere> =
-        elsewhere.into_iter().map(|(table, count)| Elsewhere { table, count }).collect();
-    written.created_elsewhere = (!elsewhere.is_empty()).then_some(elsewhere);
-    let all_failed = written.count == 0 && refused > 0;
-    let value = serde_json::to_value(written).unwrap_or_default();
-    if all_failed { Answer::Failed(value) } else { Answer::Structured(value) }
-}
+use crate::written::Written;
 
 /// Makes texts whole again that were escaped to be shown, and refuses cut ones.
 fn accept(cells: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
@@ -176,8 +62,9 @@ impl Tool for CreateRecords {
 
     async fn run(context: &mut CallContext, args: CreateArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let records = args.records.into_iter().map(accept).collect();
-        write(context, &view, records, Action::Create, args.typecast).await
+        let read = |fields| accept(fields).map(|fields| Item { id: None, fields });
+        let records = args.records.into_iter().map(read).collect();
+        Bulk::new(&view, Verb::Create, args.typecast, records).carry_out(context, &view, Self::NAME).await
     }
 }
 
@@ -216,9 +103,62 @@ impl Tool for UpdateRecords {
 
     async fn run(context: &mut CallContext, args: UpdateArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let read = |update: Update| Ok((record_id(&update.id)?, accept(update.fields)?));
+        let read =
+            |update: Update| Ok(Item { id: Some(record_id(&update.id)?), fields: accept(update.fields)? });
         let records = args.records.into_iter().map(read).collect();
-        write(context, &view, records, Action::Update, args.typecast).await
+        Bulk::new(&view, Verb::Update, args.typecast, records).carry_out(context, &view, Self::NAME).await
+    }
+}
+
+/// `upsert_records`
+pub struct UpsertRecords;
+
+/// Arguments of `upsert_records`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpsertArgs {
+    /// Name, id or URL.
+    base: String,
+    /// Name, id or URL.
+    table: String,
+    /// 1 to 3 fields whose values tell records apart.
+    merge_on: Vec<String>,
+    /// Each record as {field: value}.
+    records: Vec<Map<String, Value>>,
+    #[serde(default)]
+    typecast: bool,
+}
+
+impl Tool for UpsertRecords {
+    const NAME: &'static str = "upsert_records";
+    type Args = UpsertArgs;
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        Some(schema_of::<Written>())
+    }
+
+    async fn run(context: &mut CallContext, args: UpsertArgs) -> Result<Answer, Fault> {
+        let view = context.call.table(&args.base, &args.table).await?;
+        if args.merge_on.is_empty() {
+            return Err(Fault::new(Code::InvalidArguments, "merge_on is empty; name 1 to 3 fields."));
+        }
+        let on: Vec<String> =
+            args.merge_on.iter().map(|name| text::accept(name)).collect::<Result<_, _>>()?;
+        let accepted: Vec<Result<Map<String, Value>, Fault>> = args.records.into_iter().map(accept).collect();
+        // All records are matched before the first is written.
+        let read: Vec<(Option<RecordId>, Map<String, Value>)> =
+            accepted.iter().flatten().map(|fields| (None, fields.clone())).collect();
+        let matched = context.call.match_upsert(&view, &on, &read, args.typecast).await?;
+        let mut matched = matched.into_iter();
+        let records = accepted
+            .into_iter()
+            .map(|fields| {
+                let fields = fields?;
+                let id = matched.next().transpose()?.flatten();
+                Ok(Item { id, fields })
+            })
+            .collect();
+        Bulk::new(&view, Verb::Upsert, args.typecast, records).carry_out(context, &view, Self::NAME).await
     }
 }
 
@@ -247,7 +187,8 @@ impl Tool for DeleteRecords {
 
     async fn run(context: &mut CallContext, args: DeleteArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let ids = args.records.iter().map(|text| record_id(text)).collect();
-        write(context, &view, ids, Action::Delete, false).await
+        let read = |text: &String| Ok(Item { id: Some(record_id(text)?), fields: Map::new() });
+        let records = args.records.iter().map(read).collect();
+        Bulk::new(&view, Verb::Delete, false, records).carry_out(context, &view, Self::NAME).await
     }
 }

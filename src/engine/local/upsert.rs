@@ -19,13 +19,17 @@ type Key = Vec<Option<String>>;
 
 impl Draft {
     /// For each record the one it updates, or `None` when it is to be created.
-    pub(super) fn match_records(
+    pub(crate) fn match_records(
         &self,
         table: &Table,
         on: &[String],
         records: &[(Option<RecordId>, Map<String, Value>)],
         typecast: bool,
     ) -> Result<Vec<Result<Option<RecordId>, Fault>>, Fault> {
+        if on.is_empty() {
+            // They were matched before: who has no id is new.
+            return Ok(records.iter().map(|(id, _)| Ok(*id)).collect());
+        }
         let fields = merge_fields(table, on)?;
         let keys: Vec<Result<Option<Key>, Fault>> = records
             .iter()
@@ -62,8 +66,8 @@ impl Draft {
 }
 
 fn merge_fields(table: &Table, on: &[String]) -> Result<Vec<usize>, Fault> {
-    if on.is_empty() || on.len() > MAX_MERGE_FIELDS {
-        let message = format!("name 1 to {MAX_MERGE_FIELDS} fields to merge on, not {}.", on.len());
+    if on.len() > MAX_MERGE_FIELDS {
+        let message = format!("name at most {MAX_MERGE_FIELDS} fields to merge on, not {}.", on.len());
         return Err(Fault::new(Code::InvalidArguments, message));
     }
     let mut places = Vec::with_capacity(on.len());

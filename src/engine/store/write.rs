@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use sqlx::{QueryBuilder, Sqlite};
 use tablewright_core::model::{Base, BaseId, TableId};
 
+use super::tasks::{TaskPart, add_part};
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
 use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
@@ -92,6 +93,8 @@ pub struct Batch {
     pub changes: Vec<LoggedChange>,
     /// Lines for the audit log.
     pub audit: Vec<AuditEntry>,
+    /// Parts of tasks that are done with this batch, and what became of them.
+    pub task_parts: Vec<(TaskPart, Value)>,
 }
 
 /// A row's cells as the store keeps them, by field id: those that were written, not those that
@@ -161,6 +164,9 @@ impl Store {
         for change in &batch.changes {
             forget_comments(&mut tx, change).await?;
             numbers.push(log_change(&mut tx, change).await?);
+        }
+        for (part, outcome) in &batch.task_parts {
+            add_part(&mut tx, part, outcome).await?;
         }
         write_audit(&mut tx, &batch.audit).await?;
         tx.commit().await?;

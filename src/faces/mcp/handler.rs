@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use axum::http::request::Parts as HttpParts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult,
-    ErrorData, Icon, Implementation, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
-    ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ContentBlock,
+    DiscoverResult, ErrorData, GetTaskParams, GetTaskResult, Icon, Implementation, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, Resource, ResourceContents, ServerCapabilities, ServerConfig, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 use tablewright_core::Code;
 use tablewright_door::Caller;
-use tablewright_toolkit::Reply;
+use tablewright_toolkit::{Called, Conditions, Reply};
 use tokio::sync::Semaphore;
 
-use super::Parts;
+use super::{Parts, progress, tasks};
 
 /// What a client is told about the server as a whole; at most 2,000 characters.
 pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
@@ -78,9 +78,11 @@ impl ServerHandler for Handler {
             .with_title("Tablewright")
             .with_description("Airtable bases, local and fast, for AI agents")
             .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".into()])]);
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(about)
-            .with_instructions(INSTRUCTIONS)
+        ServerConfig::new(
+            ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build(),
+        )
+        .with_server_info(about)
+        .with_instructions(INSTRUCTIONS)
     }
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
@@ -158,15 +160,56 @@ impl ServerHandler for Handler {
             return Err(ErrorData::internal_error("the server is stopping", None));
         };
         let given = request.arguments.unwrap_or_default();
-        let reply = entry.call(&self.parts.door, caller, self.parts.limits, given, &context.ct).await;
-        Ok(wire_result(reply).into())
+        let knows_tasks = context.client_capabilities().is_some_and(|c| c.supports_tasks());
+        let conditions = Conditions {
+            limits: self.parts.limits,
+            cancelled: context.ct.clone(),
+            progress: progress::of(&context),
+            tasks: knows_tasks.then(|| self.parts.tasks.clone()),
+        };
+        match entry.call(&self.parts.door, caller.clone(), given, conditions).await {
+            Called::Reply(reply) => Ok(wire_result(reply).into()),
+            Called::Task(id) => {
+                let stored = self.parts.tasks.get(&caller, &id).await.map_err(tasks::error)?;
+                Ok(tasks::created(&stored))
+            }
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let caller = self.caller(&context)?;
+        self.parts.tasks.get(&caller, &request.task_id).await.map(tasks::detailed).map_err(tasks::error)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // No task of ours asks anything; answers to nothing are taken and dropped.
+        let caller = self.caller(&context)?;
+        self.parts.tasks.get(&caller, &request.task_id).await.map(|_| ()).map_err(tasks::error)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = self.caller(&context)?;
+        self.parts.tasks.cancel(&caller, &request.task_id).await.map_err(tasks::error)
     }
 }
 
 /// The resource that holds the formula reference.
 pub const FORMULA_REFERENCE: &str = "airtable://formula-reference";
 
-fn wire_result(reply: Reply) -> CallToolResult {
+/// A reply as it goes over the wire.
+pub(super) fn wire_result(reply: Reply) -> CallToolResult {
     let content = vec![ContentBlock::text(reply.text)];
     let mut result =
         if reply.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
