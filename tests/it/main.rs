@@ -16,6 +16,7 @@ mod guide;
 mod http;
 mod http_limits;
 mod install;
+mod long_writes;
 mod owner;
 mod schema_edits;
 mod sse;
