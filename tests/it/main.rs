@@ -17,6 +17,7 @@ mod http;
 mod http_limits;
 mod install;
 mod owner;
+mod rest;
 mod schema_edits;
 mod sse;
 mod stdio;
