@@ -29,6 +29,8 @@ pub struct Config {
     pub allow: Rights,
     /// The HTTP entry.
     pub http: tablewright_faces::http::Options,
+    /// The REST face.
+    pub gateway: tablewright_faces::gateway::Options,
     /// The background process that holds the data directory.
     pub owner: crate::owner::Options,
 }
@@ -42,6 +44,9 @@ impl Config {
         }
         if let Err((key, reason)) = self.http.check() {
             return value(&format!("http.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.gateway.check() {
+            return value(&format!("gateway.{key}"), reason);
         }
         match telemetry::filter(&self.log.level) {
             Ok(_) => Ok(()),

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
 use tablewright_faces::http::{Entry, Guard, Shutdown, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
@@ -66,7 +68,7 @@ impl Server {
         allow_files(config.http.max_connections);
         let lock = relay::take_over(directory).await?;
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
-        let Config { allow, tools, http, answers, .. } = owned.app.config.clone();
+        let Config { allow, tools, http, answers, gateway, .. } = owned.app.config.clone();
         let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
         let parts = owned.app.parts(&tools, answers)?;
         let shutdown = Shutdown::on(owned.stop.clone());
@@ -75,6 +77,7 @@ impl Server {
         let faces = [
             mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
             sse::router(move |caller| Handler::for_caller(old.clone(), caller), &guard, &shutdown),
+            gateway::router(Arc::new(Gateway::new(owned.app.door.clone(), guard.clone(), &gateway))),
         ];
         let routes = router(&guard, faces);
         let address = listener.local_addr()?;

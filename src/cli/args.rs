@@ -140,6 +140,9 @@ pub struct Serve {
     pub http: Option<SocketAddr>,
     #[command(flatten)]
     pub offer: Offer,
+    /// Refuse requests to /v0 beyond Airtable's limits, as Airtable does.
+    #[arg(long, requires = "http")]
+    pub emulate_limits: bool,
     /// Ask for no token (HTTP on a loopback address only).
     #[arg(long, requires = "http")]
     pub no_auth: bool,

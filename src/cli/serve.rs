@@ -17,7 +17,11 @@ impl Serve {
     }
 
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let Loaded { config, .. } = global.load(self.offer.settings())?;
+        let mut settings = self.offer.settings();
+        if self.emulate_limits {
+            settings.insert("gateway".into(), serde_json::json!({ "emulate_limits": true }));
+        }
+        let Loaded { config, .. } = global.load(settings)?;
         let directory = data_dir(&config)?;
         let rights: Rights = config.allow;
         if let Some(address) = self.http {

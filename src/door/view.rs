@@ -6,7 +6,7 @@ use tablewright_core::Fault;
 use tablewright_core::model::{Base, Cell, Field, RecordId, Table, TableId};
 use tablewright_engine::Snapshot;
 use tablewright_engine::base::search::Hit;
-use tablewright_engine::base::{Filter, Page, Query, Row, TableData, query, search};
+use tablewright_engine::base::{Column, Filter, Page, Query, Row, TableData, query, search};
 use tablewright_engine::compute;
 use tablewright_formula::{Owned, Program, Scope, Span, Value};
 
@@ -24,6 +24,11 @@ impl BaseView {
     /// Names, tables, fields, views.
     pub fn schema(&self) -> &Base {
         &self.snapshot.schema
+    }
+
+    /// Counts the commits to the base, since it was read into memory.
+    pub fn version(&self) -> u64 {
+        self.snapshot.version
     }
 
     /// The table named `wanted`: id, name or URL.
@@ -127,6 +132,13 @@ impl TableView {
         self.data.slot(id)
     }
 
+    /// The slot of the row at a position in the table's own order; `None` once it is deleted.
+    pub fn slot_at(&self, position: i64) -> Option<usize> {
+        let slot = self.data.slot_after(position.checked_sub(1)?);
+        let held = slot < self.data.capacity() && self.data.is_live(slot);
+        (held && self.data.row(slot).position == position).then_some(slot)
+    }
+
     /// A row's id and times.
     pub fn row(&self, slot: usize) -> &Row {
         self.data.row(slot)
@@ -137,8 +149,18 @@ impl TableView {
         self.data.cell(slot, field)
     }
 
+    /// The cells of a field, by its place among the fields.
+    pub fn column(&self, field: usize) -> &Column {
+        self.data.column(field)
+    }
+
     /// Appends what a person would read in a cell.
     pub fn push_text(&self, out: &mut String, field: &Field, cell: &Cell) {
         self.base.snapshot.push_text(out, field, cell);
+    }
+
+    /// Appends the name of a record that a cell of `link` leads to; its id when it has no name.
+    pub fn push_name(&self, out: &mut String, link: &Field, id: &RecordId) {
+        self.base.snapshot.push_name(out, link, id);
     }
 }

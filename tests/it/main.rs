@@ -18,6 +18,7 @@ mod http_limits;
 mod install;
 mod long_writes;
 mod owner;
+mod rest;
 mod schema_edits;
 mod sse;
 mod stdio;

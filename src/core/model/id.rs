@@ -50,6 +50,7 @@ kinds! {
     UserKind, UserId, "usr", "user";
     WebhookKind, WebhookId, "ach", "webhook";
     WorkspaceKind, WorkspaceId, "wsp", "workspace";
+    IteratorKind, IteratorId, "itr", "list iterator";
 }
 
 /// An id that has been checked for prefix and shape. Copies are 14 bytes.

@@ -35,6 +35,11 @@ impl Filter {
         self.programs.is_empty()
     }
 
+    /// True when what it keeps changes with the time of day.
+    pub fn is_volatile(&self) -> bool {
+        self.programs.iter().any(Program::is_volatile)
+    }
+
     /// The slots it keeps, in the table's own order. Errors, blanks, 0 and "" do not hold.
     pub fn slots(&self, snapshot: &Snapshot, table: &Table, data: &TableData) -> Result<Vec<usize>, Fault> {
         if self.programs.is_empty() {

@@ -1,0 +1,229 @@
+//! The REST face: Airtable's Web API under `/v0`, over the bases that live here.
+//!
+//! A request is checked in Airtable's order: the path (404), the token (401), what the request
+//! itself says (422), whether the caller may see what it names (403), and then what needs the
+//! table (422).
+
+mod body;
+mod comments;
+mod json;
+mod kept;
+mod list;
+mod meta;
+mod offset;
+mod page;
+mod params;
+mod query;
+mod rates;
+mod refusal;
+mod route;
+mod schema;
+mod text;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::any;
+use serde::{Deserialize, Serialize};
+use tablewright_door::{Call, Door};
+
+use self::body::Sent;
+use self::kept::Kept;
+use self::offset::Offsets;
+use self::query::Pairs;
+use self::rates::Rates;
+use self::refusal::Refusal;
+use self::route::Route;
+use crate::http::Guard;
+
+/// Longest URL, in characters, as in Airtable.
+const MAX_URL: usize = 16_000;
+
+/// Longest time of a setting: a day.
+const MAX_SECONDS: u64 = 86_400;
+
+/// Settings of the REST face.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Seconds an `offset` can be used after it was given out (0 to 86,400).
+    pub offset_seconds: u64,
+    /// Refuse more than 5 requests a second for a base and 50 for a token, as Airtable does.
+    pub emulate_limits: bool,
+    /// Seconds everything is refused after a request too many (0 to 86,400).
+    pub penalty_seconds: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { offset_seconds: 600, emulate_limits: false, penalty_seconds: 30 }
+    }
+}
+
+impl Options {
+    /// Refuses values that are out of range: the setting and what is wrong with it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let seconds = [("offset_seconds", self.offset_seconds), ("penalty_seconds", self.penalty_seconds)];
+        match seconds.into_iter().find(|(_, value)| *value > MAX_SECONDS) {
+            Some((key, _)) => Err((key, format!("it must be 0 to {MAX_SECONDS}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The REST face of one door.
+pub struct Gateway {
+    door: Door,
+    guard: Guard,
+    offsets: Offsets,
+    kept: Kept,
+    rates: Option<Rates>,
+}
+
+impl Gateway {
+    /// The face for callers that `guard` lets in.
+    pub fn new(door: Door, guard: Guard, options: &Options) -> Self {
+        let offsets = Offsets::new(options.offset_seconds);
+        let kept = Kept::new(offsets.idle_ms());
+        let rates = options.emulate_limits.then(|| Rates::new(options.penalty_seconds));
+        Self { door, guard, offsets, kept, rates }
+    }
+}
+
+/// Everything under `/v0`.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v0", any(handle))
+        .route("/v0/", any(handle))
+        .route("/v0/{*path}", any(handle))
+        .with_state(gateway)
+}
+
+async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    match gateway.serve(request).await {
+        Ok(body) => answer(StatusCode::OK, body),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+fn answer(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+impl Gateway {
+    async fn serve(&self, request: Request) -> Result<String, Refusal> {
+        let (head, body) = request.into_parts();
+        if head.uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_URL {
+            return Err(Refusal::too_long(MAX_URL));
+        }
+        let route = Route::of(&head.method, head.uri.path()).ok_or_else(Refusal::no_route)?;
+        let caller = self.guard.caller(&head.headers, "rest").ok_or_else(Refusal::no_token)?;
+        let mut call = self.door.call(caller, route.action());
+        let answer = match &self.rates {
+            Some(rates) if !rates.let_in(&call.caller().principal, route.base(), call.now()) => {
+                Err(Refusal::rate())
+            }
+            _ => {
+                let sent = Sent { headers: &head.headers, query: head.uri.query(), body };
+                self.run(&mut call, route, sent).await
+            }
+        };
+        call.finish(answer.as_ref().err().map(|refusal| refusal.code));
+        answer
+    }
+
+    async fn run(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<String, Refusal> {
+        let pairs = Pairs::of(sent.query)?;
+        match route {
+            Route::ListRecords(base, table) => {
+                let params = params::ListParams::of_query(&pairs)?;
+                list::list(self, call, base, &table, params).await
+            }
+            Route::ListByPost(base, table) => {
+                let params = params::ListParams::of_body(&pairs, &sent.object().await?)?;
+                list::list(self, call, base, &table, params).await
+            }
+            Route::GetRecord(base, table, record) => {
+                list::get(call, base, &table, record, params::of_record(&pairs)?).await
+            }
+            Route::CreateRecords(base, table) => {
+                pairs.none()?;
+                write::create(call, base, &table, sent.object().await?).await
+            }
+            Route::UpdateRecords(base, table, replace) => {
+                pairs.none()?;
+                write::update_many(call, base, &table, replace, sent.object().await?).await
+            }
+            Route::UpdateRecord(base, table, record, replace) => {
+                pairs.none()?;
+                write::update_one(call, base, &table, record, replace, sent.object().await?).await
+            }
+            Route::DeleteRecords(base, table) => write::delete_many(call, base, &table, &pairs).await,
+            Route::DeleteRecord(base, table, record) => {
+                pairs.none()?;
+                write::delete_one(call, base, &table, record).await
+            }
+            Route::ListComments(base, table, record) => {
+                comments::list(self, call, base, &table, record, &pairs).await
+            }
+            Route::AddComment(base, table, record) => {
+                pairs.none()?;
+                comments::add(call, base, &table, record, sent.object().await?).await
+            }
+            Route::EditComment(base, table, record, comment) => {
+                pairs.none()?;
+                comments::edit(call, base, &table, record, comment, sent.object().await?).await
+            }
+            Route::DeleteComment(base, table, record, comment) => {
+                pairs.none()?;
+                comments::delete(call, base, &table, record, comment).await
+            }
+            Route::WhoAmI => {
+                pairs.none()?;
+                Ok(meta::who_am_i(call))
+            }
+            Route::ListBases => meta::list_bases(self, call, &pairs),
+            Route::GetBase(base) => meta::get_base(call, base, &pairs).await,
+            Route::ListTables(base) => meta::list_tables(call, base, &pairs).await,
+            Route::ListViews(base) => meta::list_views(call, base, &pairs).await,
+            Route::GetView(base, view) => meta::get_view(call, base, view, &pairs).await,
+            Route::CreateBase => {
+                pairs.none()?;
+                schema::create_base(call, sent.object().await?).await
+            }
+            Route::CreateTable(base) => {
+                pairs.none()?;
+                schema::create_table(call, base, sent.object().await?).await
+            }
+            Route::UpdateTable(base, table) => {
+                pairs.none()?;
+                schema::update_table(call, base, &table, sent.object().await?).await
+            }
+            Route::CreateField(base, table) => {
+                pairs.none()?;
+                schema::create_field(call, base, &table, sent.object().await?).await
+            }
+            Route::UpdateField(base, table, field) => {
+                pairs.none()?;
+                schema::update_field(call, base, &table, field, sent.object().await?).await
+            }
+            Route::DeleteBase(base) => {
+                pairs.none()?;
+                schema::delete_base(call, base).await
+            }
+            Route::DeleteView(base, view) => {
+                pairs.none()?;
+                schema::delete_view(call, base, view).await
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Bodies: JSON objects of a bounded size.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+use tablewright_core::strict;
+
+use super::refusal::Refusal;
+use crate::http::body::{Unread, read};
+
+/// Most bytes of a body; an upload of 5 MB is 7 MB in base64.
+const MAX_BODY: usize = 8 << 20;
+
+/// What a request brings beside its path.
+pub(super) struct Sent<'a> {
+    /// Its headers.
+    pub(super) headers: &'a HeaderMap,
+    /// What follows `?`.
+    pub(super) query: Option<&'a str>,
+    /// Not read yet.
+    pub(super) body: Body,
+}
+
+impl Sent<'_> {
+    /// The body as a JSON object.
+    pub(super) async fn object(self) -> Result<Map<String, Value>, Refusal> {
+        let kind =
+            self.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(Refusal::body("send it with Content-Type: application/json"));
+        }
+        let bytes = read(self.body, MAX_BODY).await.map_err(|unread| match unread {
+            Unread::TooLong => Refusal::too_large(MAX_BODY),
+            Unread::TooSlow => Refusal::too_slow(),
+            Unread::Broken => Refusal::body("it broke off"),
+        })?;
+        strict::check(&bytes).map_err(Refusal::body)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(map)) => Ok(map),
+            Ok(_) => Err(Refusal::body("it must be an object")),
+            Err(error) => Err(Refusal::body(error)),
+        }
+    }
+}
