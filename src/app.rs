@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use tablewright_door::{Door, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
-use tablewright_faces::mcp::Parts;
+use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -27,6 +28,10 @@ pub struct App {
     pub tokens: Tokens,
     /// All tools.
     pub registry: Arc<Registry>,
+    /// What all MCP sessions share.
+    pub mcp: Arc<Shared>,
+    /// Cancelled when the program is to end.
+    pub stop: CancellationToken,
 }
 
 impl App {
@@ -38,12 +43,15 @@ impl App {
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
         let registry = Arc::new(registry);
-        Ok(Self { config, door: Door::new(engine.clone()), engine, tokens, registry })
+        let door = Door::new(engine.clone());
+        let stop = CancellationToken::new();
+        let mcp = Arc::new(Shared::new(door.clone(), stop.clone()).context("a prompt cannot be used")?);
+        Ok(Self { config, door, engine, tokens, registry, mcp, stop })
     }
 
     /// What an MCP session with this selection needs.
     pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
-        Parts::new(self.door.clone(), self.registry.clone(), selection, limits)
+        Parts::new(self.mcp.clone(), self.registry.clone(), selection, limits)
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))
     }

@@ -12,5 +12,6 @@ pub use access::{Caller, Rights};
 pub use call::{Call, Door};
 pub use design::Edited;
 pub use plan::{Plan, WriteOptions};
+pub use tablewright_engine::base::changes::{Change, ChangeKind, SchemaChange};
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};

@@ -1,7 +1,16 @@
 //! The MCP face: both eras of the protocol over the toolkit.
 
+mod address;
+mod completion;
+mod documents;
 pub mod handler;
+mod pages;
 pub mod pipe;
+pub mod prompts;
+mod refusals;
+mod resources;
+mod subscriptions;
+mod watch;
 pub mod wire;
 
 use std::collections::HashMap;
@@ -11,12 +20,31 @@ use rmcp::model::{Tool, ToolAnnotations};
 use tablewright_door::{Door, Rights};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
+use tablewright_toolkit::prompts::Prompt;
 use tablewright_toolkit::registry::{Entry, Registry};
 use tablewright_toolkit::{Selection, Surface};
+use tokio_util::sync::CancellationToken;
+use watch::Watch;
+
+/// What all sessions of the program share.
+pub struct Shared {
+    door: Door,
+    prompts: Vec<Prompt>,
+    watch: Watch,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    /// For sessions over what is behind `door`. Once `stop` is cancelled, listeners are let go.
+    pub fn new(door: Door, stop: CancellationToken) -> Result<Self, prompts::Error> {
+        let watch = Watch::start(door.clone(), stop.clone());
+        Ok(Self { door, prompts: prompts::all()?, watch, stop })
+    }
+}
 
 /// What every session needs. One per set of session options.
 pub struct Parts {
-    pub(crate) door: Door,
+    shared: Arc<Shared>,
     pub(crate) limits: Limits,
     registry: Arc<Registry>,
     selection: Selection,
@@ -33,13 +61,13 @@ pub struct Offer {
 impl Parts {
     /// The tools that `selection` names.
     pub fn new(
-        door: Door,
+        shared: Arc<Shared>,
         registry: Arc<Registry>,
         selection: &Selection,
         limits: Limits,
     ) -> Result<Self, Error> {
         selection.check(&registry)?;
-        Ok(Self { door, limits, registry, selection: selection.clone(), offers: RwLock::default() })
+        Ok(Self { shared, limits, registry, selection: selection.clone(), offers: RwLock::default() })
     }
 
     /// What a caller with these rights is offered; worked out once for each set of rights.
@@ -53,6 +81,22 @@ impl Parts {
             offers.insert(rights, offer.clone());
             offer
         })
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.shared.door
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.shared.watch
+    }
+
+    pub(crate) fn prompts(&self) -> &[Prompt] {
+        &self.shared.prompts
     }
 }
 

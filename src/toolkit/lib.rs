@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod arguments;
 pub mod catalogue;
+pub mod prompts;
 pub mod registry;
 pub mod surface;
 pub mod text;

@@ -14,6 +14,7 @@ mod fuzz;
 mod generated;
 mod guide;
 mod http;
+mod mcp_surface;
 mod owner;
 mod stdio;
 mod support;
