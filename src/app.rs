@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use tablewright_door::{Door, Tasks, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
-use tablewright_faces::mcp::Parts;
+use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -25,10 +26,12 @@ pub struct App {
     pub door: Door,
     /// Access tokens.
     pub tokens: Tokens,
-    /// Long calls.
-    pub tasks: Tasks,
     /// All tools.
     pub registry: Arc<Registry>,
+    /// What all MCP sessions share.
+    pub mcp: Arc<Shared>,
+    /// Cancelled when the program is to end.
+    pub stop: CancellationToken,
 }
 
 impl App {
@@ -45,12 +48,14 @@ impl App {
         if going_on > 0 {
             tracing::info!(going_on, "tasks that were cut off go on");
         }
-        Ok(Self { config, door, engine, tokens, tasks, registry })
+        let stop = CancellationToken::new();
+        let mcp = Shared::new(door.clone(), tasks, stop.clone()).context("a prompt cannot be used")?;
+        Ok(Self { config, door, engine, tokens, registry, mcp: Arc::new(mcp), stop })
     }
 
     /// What an MCP session with this selection needs.
     pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
-        Parts::new(self.door.clone(), self.registry.clone(), selection, limits, self.tasks.clone())
+        Parts::new(self.mcp.clone(), self.registry.clone(), selection, limits)
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))
     }

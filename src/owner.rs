@@ -2,6 +2,7 @@
 
 pub mod background;
 mod conversation;
+mod following;
 pub mod protocol;
 pub mod relay;
 mod stdio;

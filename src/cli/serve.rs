@@ -1,7 +1,6 @@
 //! `serve`
 
 use tablewright_door::{Caller, Rights};
-use tokio_util::sync::CancellationToken;
 
 use super::args::{Global, Serve};
 use crate::app::{App, data_dir};
@@ -45,7 +44,7 @@ impl Serve {
         let app = App::open(config, &directory).await?;
         let parts = app.parts(&app.config.tools, app.config.answers)?;
         let caller = Caller::local("mcp", rights);
-        let stop = CancellationToken::new();
+        let stop = app.stop.clone();
         let (input, output) = (crate::owner::stdin(), crate::owner::stdout());
         let told = stop.clone();
         tokio::spawn(async move {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{BaseId, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::base::Change;
 use tablewright_engine::local::{Action, Outcome};
@@ -32,6 +32,12 @@ impl Door {
     /// Every commit from now on, once it is visible.
     pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
         self.engine.feed()
+    }
+
+    /// A base as it is now, to find out what a change means for those who were let in to see it.
+    /// Nothing is written down about it.
+    pub async fn peek(&self, base: BaseId) -> Result<BaseView, Fault> {
+        self.engine.snapshot(base).await.map(BaseView::new)
     }
 
     /// Opens a call named `action` (a tool or command) by `caller`.
@@ -78,6 +84,16 @@ impl Call {
     /// The bases the caller may see, by name.
     pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
         self.engine.bases()
+    }
+
+    /// The tables and fields of a base, without reading its records.
+    pub async fn schema(&self, base: BaseId) -> Result<Arc<Base>, Fault> {
+        self.engine.schema(base).await
+    }
+
+    /// The records of a base, when it is in memory already.
+    pub fn records(&self, base: BaseId) -> Option<usize> {
+        self.engine.in_memory(base).map(|snapshot| snapshot.records())
     }
 
     /// The base named `wanted`: id, name or URL.

@@ -13,6 +13,7 @@ pub use access::{Caller, Rights};
 pub use call::{Call, Door};
 pub use design::Edited;
 pub use plan::{Plan, WriteOptions};
+pub use tablewright_engine::base::changes::{Change, ChangeKind, SchemaChange};
 pub use tasks::Tasks;
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};

@@ -127,6 +127,19 @@ impl TableView {
         search::run(&self.base.snapshot, self.schema(), &self.data, &fields, terms)
     }
 
+    /// The slots of all records, in the table's own order.
+    pub fn slots(&self) -> impl Iterator<Item = usize> {
+        self.data.slots()
+    }
+
+    /// Appends the name of the record in a slot.
+    pub fn push_name(&self, out: &mut String, slot: usize) {
+        let table = self.schema();
+        if let Some(primary) = table.field_index(table.primary_field_id) {
+            self.push_text(out, &table.fields[primary], &self.cell(slot, primary));
+        }
+    }
+
     /// The slot of a record.
     pub fn slot(&self, id: &RecordId) -> Option<usize> {
         self.data.slot(id)
@@ -160,7 +173,7 @@ impl TableView {
     }
 
     /// Appends the name of a record that a cell of `link` leads to; its id when it has no name.
-    pub fn push_name(&self, out: &mut String, link: &Field, id: &RecordId) {
+    pub fn push_linked_name(&self, out: &mut String, link: &Field, id: &RecordId) {
         self.base.snapshot.push_name(out, link, id);
     }
 }

@@ -231,6 +231,15 @@ impl Engine {
         self.shared.snapshot(base).await
     }
 
+    /// The schema of a base as it is now. Its records are not read for it.
+    pub async fn schema(&self, base: BaseId) -> Result<Arc<Base>, Fault> {
+        if let Some(snapshot) = self.in_memory(base) {
+            return Ok(snapshot.schema.clone());
+        }
+        let stored = self.store().schema(base).await.map_err(Fault::from)?;
+        stored.map(Arc::new).ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))
+    }
+
     /// Carries out a write; answers when it is on disk and visible. The audit line made by
     /// `audit` from the outcome is written with it.
     pub async fn commit(

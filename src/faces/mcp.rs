@@ -1,9 +1,18 @@
 //! The MCP face: both eras of the protocol over the toolkit.
 
+mod address;
+mod completion;
+mod documents;
 pub mod handler;
+mod pages;
 pub mod pipe;
 mod progress;
+pub mod prompts;
+mod refusals;
+mod resources;
+mod subscriptions;
 mod tasks;
+mod watch;
 pub mod wire;
 
 use std::collections::HashMap;
@@ -13,14 +22,33 @@ use rmcp::model::{Tool, ToolAnnotations};
 use tablewright_door::{Door, Rights, Tasks};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
+use tablewright_toolkit::prompts::Prompt;
 use tablewright_toolkit::registry::{Entry, Registry};
 use tablewright_toolkit::{Selection, Surface};
+use tokio_util::sync::CancellationToken;
+use watch::Watch;
+
+/// What all sessions of the program share.
+pub struct Shared {
+    door: Door,
+    tasks: Tasks,
+    prompts: Vec<Prompt>,
+    watch: Watch,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    /// For sessions over what is behind `door`. Once `stop` is cancelled, listeners are let go.
+    pub fn new(door: Door, tasks: Tasks, stop: CancellationToken) -> Result<Self, prompts::Error> {
+        let watch = Watch::start(door.clone(), stop.clone());
+        Ok(Self { door, tasks, prompts: prompts::all()?, watch, stop })
+    }
+}
 
 /// What every session needs. One per set of session options.
 pub struct Parts {
-    pub(crate) door: Door,
+    shared: Arc<Shared>,
     pub(crate) limits: Limits,
-    pub(crate) tasks: Tasks,
     registry: Arc<Registry>,
     selection: Selection,
     offers: RwLock<HashMap<Rights, Arc<Offer>>>,
@@ -36,14 +64,13 @@ pub struct Offer {
 impl Parts {
     /// The tools that `selection` names.
     pub fn new(
-        door: Door,
+        shared: Arc<Shared>,
         registry: Arc<Registry>,
         selection: &Selection,
         limits: Limits,
-        tasks: Tasks,
     ) -> Result<Self, Error> {
         selection.check(&registry)?;
-        Ok(Self { door, limits, tasks, registry, selection: selection.clone(), offers: RwLock::default() })
+        Ok(Self { shared, limits, registry, selection: selection.clone(), offers: RwLock::default() })
     }
 
     /// What a caller with these rights is offered; worked out once for each set of rights.
@@ -57,6 +84,26 @@ impl Parts {
             offers.insert(rights, offer.clone());
             offer
         })
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.shared.door
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.shared.tasks
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.shared.watch
+    }
+
+    pub(crate) fn prompts(&self) -> &[Prompt] {
+        &self.shared.prompts
     }
 }
 

@@ -221,7 +221,7 @@ impl Owned {
     pub async fn start(config: Config, directory: &Path, lock: Lock, kind: Kind) -> anyhow::Result<Self> {
         let app = Arc::new(App::open(config, directory).await?);
         let listener = listen(directory)?;
-        let stop = CancellationToken::new();
+        let stop = app.stop.clone();
         let clients = Clients::new(app.clone(), kind, stop.clone());
         let serving = tokio::spawn(clients.clone().serve(listener));
         Ok(Self { app, stop, clients, serving, directory: directory.to_owned(), lock })

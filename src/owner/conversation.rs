@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tablewright_faces::mcp::wire::MAX_LINE;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::following::{Following, Passage};
 
 /// A connection to an owner.
 pub(super) type Owner = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
@@ -29,6 +32,8 @@ pub(super) struct Conversation {
     /// The handshake of the older era, to be repeated with the next owner.
     initialize: Option<Vec<u8>>,
     initialized: Option<Vec<u8>>,
+    /// What the client wants to hear of.
+    following: Following,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +42,7 @@ struct Peek<'a> {
     id: Option<&'a RawValue>,
     method: Option<Cow<'a, str>>,
     params: Option<PeekParams<'a>>,
+    result: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +51,8 @@ struct PeekParams<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "requestId")]
     request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    uri: Option<Cow<'a, str>>,
 }
 
 impl Conversation {
@@ -72,18 +80,19 @@ impl Conversation {
         }
     }
 
-    /// True when nothing is on its way.
+    /// True when nothing is on its way and nothing is waited for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.waiting.is_empty() && self.partial.is_empty()
+        self.waiting.is_empty() && self.partial.is_empty() && !self.following.is_following()
     }
 
     fn sent(&mut self, line: &[u8]) {
-        let Ok(Peek { id, method: Some(method), params }) = serde_json::from_slice(line) else { return };
+        let Ok(Peek { id, method: Some(method), params, .. }) = serde_json::from_slice(line) else { return };
         match (&*method, id) {
             ("notifications/initialized", _) => self.initialized = Some(line.to_vec()),
             ("notifications/cancelled", _) => {
                 if let Some(id) = params.and_then(|p| p.request_id) {
                     self.waiting.remove(id.get());
+                    self.following.dropped(id.get());
                 }
             }
             (_, None) => {}
@@ -91,6 +100,8 @@ impl Conversation {
                 if name == "initialize" {
                     self.initialize = Some(line.to_vec());
                 }
+                let uri = params.as_ref().and_then(|p| p.uri.as_deref());
+                self.following.sent(name, id.get(), uri);
                 let tool = params.and_then(|p| p.name);
                 let changes = name == "tools/call" && !tool.is_some_and(|tool| self.reading.contains(&*tool));
                 let again = (!changes && line.len() <= MAX_REPEATED).then(|| line.to_vec());
@@ -99,18 +110,29 @@ impl Conversation {
         }
     }
 
-    /// Notes a line from the owner.
-    pub(super) fn answered(&mut self, line: &[u8]) {
+    /// Notes a line from the owner: what of it the client gets.
+    pub(super) fn answered(&mut self, line: &[u8]) -> Passage {
         // Our own answers start with the version and the id; no need to read all of a long line.
         let quick = line
             .strip_prefix(br#"{"jsonrpc":"2.0","id":"#)
             .and_then(|rest| Some(&rest[..memchr::memchr(b',', rest)?]))
             .and_then(|id| std::str::from_utf8(id).ok());
-        if quick.is_some_and(|id| self.waiting.remove(id).is_some()) {
-            return;
+        if quick.is_some_and(|id| !self.following.minds(id) && self.waiting.remove(id).is_some()) {
+            return Passage::Whole;
         }
-        if let Ok(Peek { id: Some(id), method: None, .. }) = serde_json::from_slice(line) {
-            self.waiting.remove(id.get());
+        match serde_json::from_slice(line) {
+            Ok(Peek { id: Some(id), method: None, result, .. }) => {
+                let passage = match self.following.minds(id.get()) {
+                    true => self.following.answered(id.get(), result.is_some()),
+                    false => Passage::Whole,
+                };
+                if !self.following.listens(id.get()) {
+                    self.waiting.remove(id.get());
+                }
+                passage
+            }
+            Ok(Peek { id: None, method: Some(_), .. }) => self.following.noticed(line),
+            _ => Passage::Whole,
         }
     }
 
@@ -122,7 +144,14 @@ impl Conversation {
             self.waiting.iter().filter(|(_, line)| all || line.is_none()).map(|(id, _)| id.clone()).collect();
         for id in gone {
             self.waiting.remove(&id);
+            let listened = self.following.listens(&id);
+            self.following.dropped(&id);
             let id: Value = serde_json::from_str(&id).unwrap_or_default();
+            if listened && all {
+                out.extend_from_slice(Following::ended(&id).to_string().as_bytes());
+                out.push(b'\n');
+                continue;
+            }
             let message = "the server process ended before it answered. Whether a write was done is not known: read the records before you send it again.";
             let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": message}});
             out.extend_from_slice(error.to_string().as_bytes());
@@ -131,8 +160,10 @@ impl Conversation {
         out
     }
 
-    /// Repeats the handshake and the open reads with a new owner.
-    pub(super) async fn resume(&self, owner: &mut Owner) -> std::io::Result<()> {
+    /// Repeats the handshake, the subscriptions and the open reads with a new owner. Gives what
+    /// the client is to be told.
+    pub(super) async fn resume(&mut self, owner: &mut Owner) -> std::io::Result<Vec<u8>> {
+        let mut told = Vec::new();
         let greeting = self.initialize.as_ref().filter(|_| !self.handshake_is_open());
         if let Some(line) = greeting {
             owner.1.write_all(line).await?;
@@ -140,12 +171,15 @@ impl Conversation {
             owner.0.read_until(b'\n', &mut answer).await?;
             if let Some(line) = &self.initialized {
                 owner.1.write_all(line).await?;
+                told = Following::renewed();
             }
         }
+        owner.1.write_all(&self.following.repeat()).await?;
         for line in self.waiting.values().flatten() {
             owner.1.write_all(line).await?;
         }
-        owner.1.write_all(&self.partial).await
+        owner.1.write_all(&self.partial).await?;
+        Ok(told)
     }
 
     /// True while the client waits for the answer to its own handshake.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::conversation::{Conversation, Owner};
+use super::following::Passage;
 use super::protocol::{Hello, PROTOCOL, READY, Report, Want, Welcome};
 use super::{Kind, Lock, Reader, Writer, in_use, socket_path};
 use crate::admin;
@@ -252,10 +253,12 @@ pub async fn run(directory: &Path, config: Option<&Path>, want: Want) -> anyhow:
             anyhow::bail!("the background process ends again and again; see {}", log.display());
         }
         owner = reach(directory, config, &want).await?;
-        let resumed = std::mem::take(&mut *locked(&conversation));
+        let mut resumed = std::mem::take(&mut *locked(&conversation));
         // When this owner is gone too, the next round finds out.
-        let _ = resumed.resume(&mut owner).await;
+        let told = resumed.resume(&mut owner).await.unwrap_or_default();
         *locked(&conversation) = resumed;
+        out.write_all(&told).await?;
+        out.flush().await?;
     }
 }
 
@@ -298,11 +301,19 @@ async fn stretch(
             }
             // Only whole lines go out, so that an owner's end never leaves half of one.
             let Some(end) = memchr::memrchr(b'\n', &answers) else { continue };
+            let mut passed = 0;
+            let mut at = 0;
             for line in answers[..=end].split_inclusive(|byte| *byte == b'\n') {
-                locked(conversation).answered(line);
+                at += line.len();
+                let passage = locked(conversation).answered(line);
+                if let Passage::Instead(lines) = passage {
+                    out.write_all(&answers[passed..at - line.len()]).await?;
+                    out.write_all(&lines).await?;
+                    passed = at;
+                }
             }
             *losses = 0;
-            out.write_all(&answers[..=end]).await?;
+            out.write_all(&answers[passed..=end]).await?;
             out.flush().await?;
             answers.drain(..=end);
         }

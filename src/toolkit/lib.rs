@@ -4,6 +4,7 @@ pub mod answer;
 pub mod arguments;
 pub mod catalogue;
 pub mod progress;
+pub mod prompts;
 pub mod registry;
 pub mod surface;
 pub mod text;

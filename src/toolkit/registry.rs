@@ -216,15 +216,8 @@ impl Entry {
 
 /// How a fault looks to a model.
 pub fn error_reply(fault: &Fault) -> Reply {
-    let mut text = format!("{}: ", fault.code.as_str());
     // Messages may quote names and values from bases.
-    for c in fault.message.chars().take(2_000) {
-        if crate::text::is_hidden(c) && c != '\n' {
-            text.push_str(&format!("\\u{{{:X}}}", u32::from(c)));
-        } else {
-            text.push(c);
-        }
-    }
+    let text = format!("{}: {}", fault.code.as_str(), crate::text::shown(&fault.message));
     Reply { text, structured: None, is_error: true }
 }
 

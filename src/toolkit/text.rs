@@ -48,6 +48,20 @@ pub fn push_cell(out: &mut String, text: &str, max: usize) {
     }
 }
 
+/// A message that may quote names and values from bases, with hidden characters as escapes; at
+/// most 2,000 characters of it.
+pub fn shown(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for c in message.chars().take(2_000) {
+        if is_hidden(c) {
+            let _ = write!(out, "\\u{{{:X}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Undoes what [`push_cell`] did to hidden characters in a text a caller sends back, and refuses
 /// text that was cut.
 pub fn accept(text: &str) -> Result<String, Fault> {

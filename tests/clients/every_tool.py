@@ -6,12 +6,14 @@ The token for HTTP comes from TABLEWRIGHT_TOKEN.
 
 import argparse
 import asyncio
+import json
 import os
 
 import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ResourceTemplateReference
 
 GOODS = {"base": "Shop", "table": "Goods"}
 
@@ -59,15 +61,34 @@ async def use(client):
     assert result.structured_content["depends_on"] == ["Price", "Stock"]
     result, _ = await use_tool("assess_formula_impact", {**GOODS, "field": "Price", "change": "delete"})
     assert result.structured_content["broken"] == 1
-    resources = (await client.list_resources()).resources
-    assert [str(resource.uri) for resource in resources] == ["airtable://formula-reference"]
-    page = await client.read_resource("airtable://formula-reference")
-    assert "DATETIME_DIFF" in page.contents[0].text
+    await use_resources(client)
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})
     assert wrong.is_error and "unknown_record" in wrong.content[0].text
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
+
+
+async def use_resources(client):
+    """Resources, their templates, prompts and completion."""
+    resources = (await client.list_resources()).resources
+    uris = [str(resource.uri) for resource in resources]
+    assert uris[:2] == ["airtable://formula-reference", "airtable://bases"] and len(uris) == 5, uris
+    for uri in uris:
+        page = await client.read_resource(uri)
+        assert page.contents[0].text, uri
+    page = await client.read_resource("airtable://Shop/Goods/Lamp")
+    assert json.loads(page.contents[0].text)["id"] == "recLamp0000000000"
+    templates = (await client.list_resource_templates()).resource_templates
+    assert len(templates) == 3, templates
+    prompts = (await client.list_prompts()).prompts
+    assert "explore_base" in [prompt.name for prompt in prompts], prompts
+    prompt = await client.get_prompt("explore_base", {"base": "Shop"})
+    assert "Shop" in prompt.messages[0].content.text
+    assert "fldGPrice00000000" in prompt.messages[1].content.resource.text
+    reference = ResourceTemplateReference(type="ref/resource", uri="airtable://{base}/{table}/schema")
+    found = await client.complete(reference, {"name": "table", "value": "g"}, {"base": "Shop"})
+    assert found.completion.values == ["Goods"], found
 
 
 async def main():

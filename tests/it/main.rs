@@ -17,6 +17,7 @@ mod http;
 mod http_limits;
 mod install;
 mod long_writes;
+mod mcp_surface;
 mod owner;
 mod rest;
 mod schema_edits;

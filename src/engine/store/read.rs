@@ -40,8 +40,8 @@ impl Store {
             .collect()
     }
 
-    /// A base with all its rows; `None` when there is none of that id. Its tables start at `version`.
-    pub async fn load(&self, id: BaseId, version: u64) -> Result<Option<Snapshot>, Error> {
+    /// The settled schema of a base; `None` when there is none of that id.
+    pub async fn schema(&self, id: BaseId) -> Result<Option<Base>, Error> {
         let found: Option<(String, String)> = sqlx::query_as("SELECT name, tables FROM bases WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
@@ -53,6 +53,12 @@ impl Store {
             // Taken in before circles were refused: those fields keep the cells they have.
             tracing::warn!(base = %id, %fault, "some fields are not worked out");
         }
+        Ok(Some(schema))
+    }
+
+    /// A base with all its rows; `None` when there is none of that id. Its tables start at `version`.
+    pub async fn load(&self, id: BaseId, version: u64) -> Result<Option<Snapshot>, Error> {
+        let Some(schema) = self.schema(id).await? else { return Ok(None) };
         let schema = Arc::new(schema);
         let mut snapshot = Snapshot::empty(schema.clone());
         let keys: Vec<(i64, String, i64, i64)> =

@@ -56,7 +56,7 @@ impl<'v> CellText<'v> {
                 push_joined(out, list.iter(), one);
             }
             Cell::Links(ids) => {
-                let one = |out: &mut String, id: &_| self.view.push_name(out, self.field, id);
+                let one = |out: &mut String, id: &_| self.view.push_linked_name(out, self.field, id);
                 push_joined(out, ids.iter(), one);
             }
             Cell::Json(value) => self.push_json(out, value),

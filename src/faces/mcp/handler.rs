@@ -4,28 +4,29 @@ use std::sync::Arc;
 
 use axum::http::request::Parts as HttpParts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ContentBlock,
-    DiscoverResult, ErrorData, GetTaskParams, GetTaskResult, Icon, Implementation, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, Resource, ResourceContents, ServerCapabilities, ServerConfig, UpdateTaskParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+    CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, ErrorData, Extensions,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tablewright_core::Code;
 use tablewright_door::Caller;
 use tablewright_toolkit::{Called, Conditions, Reply};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
-use super::{Parts, progress, tasks};
+use super::subscriptions::{self, Subscriptions};
+use super::{Parts, completion, pages, progress, prompts, resources, tasks};
 
 /// What a client is told about the server as a whole; at most 2,000 characters.
 pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
 
-/// The formula reference, made from the function tables.
-const REFERENCE_TEXT: &str = include_str!("../../../prompts/shared/formula_reference.md");
-
 /// How long a client may keep lists, in milliseconds. They change only with a restart.
-const TTL_MS: u64 = 300_000;
+pub(super) const TTL_MS: u64 = 300_000;
 /// Calls of one conversation that run at once; more wait their turn.
 const CONCURRENT_CALLS: usize = 64;
 /// A small table, drawn.
@@ -46,29 +47,45 @@ pub struct Handler {
     parts: Arc<Parts>,
     who: Who,
     running: Arc<Semaphore>,
+    subscriptions: Arc<Subscriptions>,
+    /// Cancelled when the conversation is about to end.
+    closing: CancellationToken,
 }
 
 impl Handler {
-    /// For a client that is `caller` throughout.
-    pub fn for_caller(parts: Arc<Parts>, caller: Caller) -> Self {
-        Self { parts, who: Who::Known(caller), running: Arc::new(Semaphore::new(CONCURRENT_CALLS)) }
+    /// For a client that is `caller` throughout. Once `closing` is cancelled, requests that
+    /// listen are answered.
+    pub fn for_caller(parts: Arc<Parts>, caller: Caller, closing: CancellationToken) -> Self {
+        Self::new(parts, Who::Known(caller), closing)
     }
 
     /// For HTTP, where the entry has put a [`Caller`] into each request.
     pub fn for_requests(parts: Arc<Parts>) -> Self {
-        Self { parts, who: Who::EachRequest, running: Arc::new(Semaphore::new(CONCURRENT_CALLS)) }
+        let closing = parts.stop().clone();
+        Self::new(parts, Who::EachRequest, closing)
     }
 
-    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+    fn new(parts: Arc<Parts>, who: Who, closing: CancellationToken) -> Self {
+        let running = Arc::new(Semaphore::new(CONCURRENT_CALLS));
+        Self { parts, who, running, subscriptions: Arc::default(), closing }
+    }
+
+    fn caller(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {
         match &self.who {
             Who::Known(caller) => Ok(caller.clone()),
-            Who::EachRequest => context
-                .extensions
+            Who::EachRequest => extensions
                 .get::<HttpParts>()
                 .and_then(|parts| parts.extensions.get::<Caller>())
                 .cloned()
                 .ok_or_else(|| ErrorData::internal_error("the request has no caller", None)),
         }
+    }
+}
+
+impl Handler {
+    /// Waits until this conversation may do one more thing at once.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, ErrorData> {
+        self.running.acquire().await.map_err(|_| ErrorData::internal_error("the server is stopping", None))
     }
 }
 
@@ -78,11 +95,15 @@ impl ServerHandler for Handler {
             .with_title("Tablewright")
             .with_description("Airtable bases, local and fast, for AI agents")
             .with_icons(vec![Icon::new(ICON).with_mime_type("image/svg+xml").with_sizes(vec!["any".into()])]);
-        ServerConfig::new(
-            ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build(),
-        )
-        .with_server_info(about)
-        .with_instructions(INSTRUCTIONS)
+        let can = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .enable_tasks()
+            .enable_tools();
+        ServerConfig::new(can.build()).with_server_info(about).with_instructions(INSTRUCTIONS)
     }
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
@@ -97,47 +118,101 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.and_then(|r| r.cursor).is_some() {
-            return Err(ErrorData::invalid_params("the list has one page: leave cursor out", None));
-        }
-        let caller = self.caller(&context)?;
-        Ok(ListToolsResult::with_all_items(self.parts.offer(caller.rights).tools.clone())
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        let caller = self.caller(&context.extensions)?;
+        let offer = self.parts.offer(caller.rights);
+        let (tools, next) = pages::page("tools", &offer.tools, request.as_ref(), |tool| &tool.name)?;
+        let mut result =
+            ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
+        result.next_cursor = next;
+        Ok(result)
     }
 
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        if request.and_then(|r| r.cursor).is_some() {
-            return Err(ErrorData::invalid_params("the list has one page: leave cursor out", None));
-        }
-        let reference = Resource::new(FORMULA_REFERENCE, "formula-reference")
-            .with_title("Formula reference")
-            .with_description("Every function of the formula language with meaning, example and result")
-            .with_mime_type("text/markdown");
-        Ok(ListResourcesResult::with_all_items(vec![reference])
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        let (caller, _turn) = (self.caller(&context.extensions)?, self.turn().await?);
+        resources::list(&self.parts, caller, request.as_ref()).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        resources::templates(&self.caller(&context.extensions)?, request.as_ref())
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != FORMULA_REFERENCE {
-            let shown: String = request.uri.chars().take(80).collect();
-            let message = format!("there is no resource {shown:?}; there is {FORMULA_REFERENCE}");
-            return Err(ErrorData::resource_not_found(message, None));
+        let (caller, _turn) = (self.caller(&context.extensions)?, self.turn().await?);
+        resources::read(&self.parts, caller, &request.uri).await.map(Into::into)
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        prompts::list(&self.parts, request.as_ref())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let (caller, _turn) = (self.caller(&context.extensions)?, self.turn().await?);
+        prompts::get(&self.parts, caller, request).await.map(Into::into)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let (caller, _turn) = (self.caller(&context.extensions)?, self.turn().await?);
+        completion::complete(&self.parts, caller, request).await
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // From here on the client hears of new and vanished resources.
+        if let Ok(caller) = self.caller(&context.extensions)
+            && let Err(fault) = self.subscriptions.open(&self.parts, &caller, &context.peer)
+        {
+            tracing::debug!(%fault, "a client does not hear of changes");
         }
-        let text = ResourceContents::text(REFERENCE_TEXT, FORMULA_REFERENCE).with_mime_type("text/markdown");
-        Ok(ReadResourceResult::new(vec![text])
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private)
-            .into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let (caller, _turn) = (self.caller(&context.extensions)?, self.turn().await?);
+        self.subscriptions.subscribe(&self.parts, caller, &context.peer, &request.uri).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.unsubscribe(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(subscriptions::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let caller = self.caller(&context.request_context().extensions)?;
+        subscriptions::listen(&self.parts, caller, context, &self.closing).await
     }
 
     async fn call_tool(
@@ -145,32 +220,30 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let caller = self.caller(&context)?;
+        let caller = self.caller(&context.extensions)?;
         let offer = self.parts.offer(caller.rights);
         let Some(entry) = offer.surface.get(&request.name).cloned() else {
             let shown: String = request.name.chars().take(80).collect();
-            self.parts.door.call(caller.clone(), &shown).finish(Some(Code::UnknownTool));
+            self.parts.door().call(caller.clone(), &shown).finish(Some(Code::UnknownTool));
             let known: Vec<&str> = offer.tools.iter().map(|t| &*t.name).collect();
             return Err(ErrorData::invalid_params(
                 format!("there is no tool {shown:?} here. Tools: {}", known.join(", ")),
                 None,
             ));
         };
-        let Ok(_turn) = self.running.acquire().await else {
-            return Err(ErrorData::internal_error("the server is stopping", None));
-        };
+        let _turn = self.turn().await?;
         let given = request.arguments.unwrap_or_default();
         let knows_tasks = context.client_capabilities().is_some_and(|c| c.supports_tasks());
         let conditions = Conditions {
             limits: self.parts.limits,
             cancelled: context.ct.clone(),
             progress: progress::of(&context),
-            tasks: knows_tasks.then(|| self.parts.tasks.clone()),
+            tasks: knows_tasks.then(|| self.parts.tasks().clone()),
         };
-        match entry.call(&self.parts.door, caller.clone(), given, conditions).await {
+        match entry.call(self.parts.door(), caller.clone(), given, conditions).await {
             Called::Reply(reply) => Ok(wire_result(reply).into()),
             Called::Task(id) => {
-                let stored = self.parts.tasks.get(&caller, &id).await.map_err(tasks::error)?;
+                let stored = self.parts.tasks().get(&caller, &id).await.map_err(tasks::error)?;
                 Ok(tasks::created(&stored))
             }
         }
@@ -181,8 +254,8 @@ impl ServerHandler for Handler {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        let caller = self.caller(&context)?;
-        self.parts.tasks.get(&caller, &request.task_id).await.map(tasks::detailed).map_err(tasks::error)
+        let caller = self.caller(&context.extensions)?;
+        self.parts.tasks().get(&caller, &request.task_id).await.map(tasks::detailed).map_err(tasks::error)
     }
 
     async fn update_task(
@@ -191,8 +264,8 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         // No task of ours asks anything; answers to nothing are taken and dropped.
-        let caller = self.caller(&context)?;
-        self.parts.tasks.get(&caller, &request.task_id).await.map(|_| ()).map_err(tasks::error)
+        let caller = self.caller(&context.extensions)?;
+        self.parts.tasks().get(&caller, &request.task_id).await.map(|_| ()).map_err(tasks::error)
     }
 
     async fn cancel_task(
@@ -200,13 +273,10 @@ impl ServerHandler for Handler {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let caller = self.caller(&context)?;
-        self.parts.tasks.cancel(&caller, &request.task_id).await.map_err(tasks::error)
+        let caller = self.caller(&context.extensions)?;
+        self.parts.tasks().cancel(&caller, &request.task_id).await.map_err(tasks::error)
     }
 }
-
-/// The resource that holds the formula reference.
-pub const FORMULA_REFERENCE: &str = "airtable://formula-reference";
 
 /// A reply as it goes over the wire.
 pub(super) fn wire_result(reply: Reply) -> CallToolResult {

@@ -18,7 +18,9 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let handler = Handler::for_caller(parts, caller);
+    // The reader cancels this one at the end of its input, and nobody else's.
+    let stop = stop.child_token();
+    let handler = Handler::for_caller(parts, caller, stop.clone());
     match handler.serve(Lines::new(reader, writer, stop)).await {
         Ok(running) => match running.waiting().await {
             Ok(QuitReason::Closed | QuitReason::Cancelled) => {}

@@ -31,7 +31,7 @@ pub struct Lines<R, W> {
 
 impl<R: AsyncRead + Unpin, W> Lines<R, W> {
     /// Reads requests from `reader` and writes answers to `writer`. Once `stop` is cancelled no
-    /// more requests are taken; those taken are still answered.
+    /// more requests are taken; those taken are still answered. Cancels it at the end of input.
     pub fn new(reader: R, writer: W, stop: CancellationToken) -> Self {
         Self {
             stop,
@@ -150,9 +150,13 @@ where
                     ),
                     None,
                 )),
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.stop.cancel();
+                    return None;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a client's stream ended");
+                    self.stop.cancel();
                     return None;
                 }
             };

@@ -1,0 +1,181 @@
+//! Clients that want to hear of changes: subscriptions of the older era, which last as long as
+//! the conversation, and listen requests of the newer one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rmcp::model::{
+    ErrorData, ResourceUpdatedNotification, ResourceUpdatedNotificationParam, ServerNotification,
+    SubscriptionFilter,
+};
+use rmcp::service::{SubscriptionContext, SubscriptionSink};
+use rmcp::{Peer, RoleServer};
+use tablewright_core::Fault;
+use tablewright_door::{Call, Caller};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::address::Address;
+use super::watch::{Listener, MAX_WATCHED, News};
+use super::{Parts, refusals, resources};
+
+/// What a conversation of the older era has subscribed to.
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    listener: Arc<Listener>,
+    /// Ends the passing on of news with the conversation.
+    _ends: DropGuard,
+}
+
+impl Subscriptions {
+    /// The listener of this conversation with `peer`; from now on the client hears of new and
+    /// vanished resources.
+    pub(super) fn open(
+        &self,
+        parts: &Parts,
+        caller: &Caller,
+        peer: &Peer<RoleServer>,
+    ) -> Result<Arc<Listener>, Fault> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = &*open {
+            return Ok(open.listener.clone());
+        }
+        let listener = Arc::new(parts.watch().listener(&caller.principal, caller.rights.describe)?);
+        let ends = CancellationToken::new();
+        let (news, peer, ended) = (listener.clone(), peer.clone(), ends.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = pass_on(&news, &peer) => {}
+            }
+        });
+        *open = Some(Open { listener: listener.clone(), _ends: ends.drop_guard() });
+        Ok(listener)
+    }
+
+    /// What `resources/subscribe` does.
+    pub(super) async fn subscribe(
+        &self,
+        parts: &Parts,
+        caller: Caller,
+        peer: &Peer<RoleServer>,
+        uri: &str,
+    ) -> Result<(), ErrorData> {
+        let mut call = parts.door().call(caller.clone(), "resources/subscribe");
+        let Some(address) = Address::parse(uri) else {
+            call.finish(Some(tablewright_core::Code::InvalidArguments));
+            return Err(refusals::no_resource(uri));
+        };
+        let done = async {
+            // What never changes is never told of.
+            if let Some(found) = resources::find(&mut call, &address).await? {
+                self.open(parts, &caller, peer)?.watch(uri, found.place()).await?;
+            }
+            Ok(())
+        };
+        let done: Result<(), Fault> = done.await;
+        call.finish(done.as_ref().err().map(|fault| fault.code));
+        done.map_err(|fault| refusals::of_resource(&fault))
+    }
+
+    /// What `resources/unsubscribe` does.
+    pub(super) fn unsubscribe(&self, uri: &str) {
+        if let Some(open) = &*self.open.lock().unwrap_or_else(PoisonError::into_inner) {
+            open.listener.unwatch(uri);
+        }
+    }
+}
+
+/// Passes news on to a client of the older era until it is gone.
+async fn pass_on(listener: &Listener, peer: &Peer<RoleServer>) {
+    loop {
+        let News { updated, list } = listener.news().await;
+        for uri in updated {
+            let params = ResourceUpdatedNotificationParam::new(&*uri);
+            let notification = ResourceUpdatedNotification::new(params);
+            let notification = ServerNotification::ResourceUpdatedNotification(notification);
+            if peer.send_notification(notification).await.is_err() {
+                return;
+            }
+        }
+        if list && peer.notify_resource_list_changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The part of a filter that this server acts on: addresses of ours, up to a bound, and the list
+/// of resources. Tools and prompts stay as they are.
+pub(super) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let mut accepted = SubscriptionFilter::new();
+    accepted.resources_list_changed = requested.resources_list_changed;
+    accepted.resource_subscriptions = requested.resource_subscriptions.as_ref().map(|uris| {
+        let mut ours: Vec<String> = Vec::new();
+        for uri in uris {
+            if ours.len() < MAX_WATCHED && !ours.contains(uri) && Address::parse(uri).is_some() {
+                ours.push(uri.clone());
+            }
+        }
+        ours
+    });
+    accepted
+}
+
+/// What `subscriptions/listen` does, until the client cancels it or `closing`.
+pub(super) async fn listen(
+    parts: &Parts,
+    caller: Caller,
+    context: SubscriptionContext,
+    closing: &CancellationToken,
+) -> Result<(), ErrorData> {
+    let mut call = parts.door().call(caller.clone(), "subscriptions/listen");
+    let opened = open(parts, &mut call, &caller, context.accepted()).await;
+    call.finish(opened.as_ref().err().map(|fault| fault.code));
+    let listener = opened.map_err(|fault| refusals::of_arguments(&fault))?;
+    tokio::select! {
+        () = context.cancelled() => {}
+        () = closing.cancelled() => {}
+        () = pass_on_tagged(&listener, context.sink()) => {}
+    }
+    Ok(())
+}
+
+async fn open(
+    parts: &Parts,
+    call: &mut Call,
+    caller: &Caller,
+    accepted: &SubscriptionFilter,
+) -> Result<Listener, Fault> {
+    let list = accepted.resources_list_changed == Some(true) && caller.rights.describe;
+    let listener = parts.watch().listener(&caller.principal, list)?;
+    for uri in accepted.resource_subscriptions.iter().flatten() {
+        let Some(address) = Address::parse(uri) else { continue };
+        if let Some(need) = resources::need(&address) {
+            caller.rights.require(need)?;
+        }
+        match resources::find(call, &address).await {
+            Ok(None) => {}
+            Ok(Some(found)) => listener.watch(uri, found.place()).await?,
+            // It went away, or never was: the client finds out when it reads it.
+            Err(_) => listener.tell(uri),
+        }
+    }
+    Ok(listener)
+}
+
+/// Passes news on to a listen request until its client is gone.
+async fn pass_on_tagged(listener: &Listener, sink: &SubscriptionSink) {
+    loop {
+        let News { updated, list } = listener.news().await;
+        for uri in updated {
+            if sink.notify_resource_updated(&*uri).await.is_err() {
+                return;
+            }
+        }
+        if list && sink.notify_resource_list_changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Who is told when a resource changes. One task reads the change feed and looks up by place who
+//! is concerned; what each listener has yet to hear is a set of addresses it asked for, so a slow
+//! one costs no more than that and keeps nobody waiting.
+
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tablewright_core::model::BaseId;
+use tablewright_core::{Code, Fault};
+use tablewright_door::{Change, Door};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::address::Place;
+use super::documents::{self, MAX_DOCUMENT};
+use index::Index;
+
+/// Addresses one listener may watch.
+pub(super) const MAX_WATCHED: usize = 200;
+/// Listeners of one principal.
+const MAX_LISTENERS: usize = 1_000;
+/// Places that are watched at all.
+const MAX_PLACES: usize = 20_000;
+/// Documents that are compared before other tasks get a turn.
+const TURN: usize = 64;
+/// Stands for a place where nothing is.
+const NOTHING: u64 = 0;
+
+/// Tells listeners of changes. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Watch {
+    door: Door,
+    index: Arc<Mutex<Index>>,
+}
+
+/// What a listener has yet to hear.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// Addresses whose resource has changed, as the listener gave them.
+    pub(super) updated: BTreeSet<Arc<str>>,
+    /// True when the list of resources has changed.
+    pub(super) list: bool,
+}
+
+/// Where news for a listener gather.
+#[derive(Default)]
+struct Mailbox {
+    news: Mutex<News>,
+    filled: Notify,
+}
+
+impl Mailbox {
+    fn put(&self, fill: impl FnOnce(&mut News)) {
+        fill(&mut locked(&self.news));
+        self.filled.notify_one();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    /// Reads the change feed until `stop`.
+    pub(super) fn start(door: Door, stop: CancellationToken) -> Self {
+        let watch = Self { door, index: Arc::default() };
+        let (reading, mut feed) = (watch.clone(), watch.door.feed());
+        tokio::spawn(async move {
+            loop {
+                let change = tokio::select! {
+                    change = feed.recv() => change,
+                    () = stop.cancelled() => return,
+                };
+                match change {
+                    Ok(change) => reading.take_in(&change).await,
+                    Err(RecvError::Lagged(_)) => locked(&reading.index).tell_all(),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+        watch
+    }
+
+    /// When a base changed last, if it did since the server began.
+    pub(super) fn changed_at(&self, base: BaseId) -> Option<i64> {
+        locked(&self.index).changed.get(&base).copied()
+    }
+
+    /// When any base changed last, if one did since the server began.
+    pub(super) fn changed_last(&self) -> Option<i64> {
+        locked(&self.index).changed.values().max().copied()
+    }
+
+    /// A listener for `principal`; `list` when it wants to know of new and vanished resources.
+    pub(super) fn listener(&self, principal: &Arc<str>, list: bool) -> Result<Listener, Fault> {
+        let mailbox = Arc::new(Mailbox::default());
+        let number = locked(&self.index).open(principal, mailbox.clone(), list).ok_or_else(|| {
+            let message = format!("{MAX_LISTENERS} clients of yours are listening already; end one first.");
+            Fault::new(Code::LimitExceeded, message)
+        })?;
+        let principal = principal.clone();
+        Ok(Listener { watch: self.clone(), number, principal, mailbox, held: Mutex::default() })
+    }
+
+    /// Tells of one commit.
+    async fn take_in(&self, change: &Change) {
+        let (told, check) = locked(&self.index).sort(change);
+        for places in check.chunks(TURN) {
+            self.compare(places, &told).await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Tells of the places whose document is another than was known, but of those in `told`.
+    async fn compare(&self, places: &[Place], told: &HashSet<Place>) {
+        let mut digests = Vec::with_capacity(places.len());
+        for place in places {
+            digests.push((*place, self.digest(place).await));
+        }
+        let mut index = locked(&self.index);
+        for (place, digest) in digests {
+            if index.settle(&place, digest) && !told.contains(&place) {
+                index.tell(&place);
+            }
+        }
+    }
+
+    /// A number that stands for the document at a place.
+    async fn digest(&self, place: &Place) -> u64 {
+        let document = async {
+            let view = self.door.peek(place.base()?).await.ok()?;
+            Some(match place {
+                Place::Bases => return None,
+                Place::Base(_) => documents::base_schema(view.schema(), MAX_DOCUMENT),
+                Place::Table(_, table) => {
+                    let table = view.schema().table_by_id(*table)?;
+                    documents::table_schema(view.schema(), table, MAX_DOCUMENT)
+                }
+                Place::Record(_, table, record) => {
+                    let table = view.table_by_id(*table).ok()?;
+                    documents::record(&table, table.slot(record)?)
+                }
+            })
+        };
+        document.await.map_or(NOTHING, |document| {
+            let mut hasher = DefaultHasher::new();
+            document.to_string().hash(&mut hasher);
+            hasher.finish().max(NOTHING + 1)
+        })
+    }
+}
+
+/// One client that listens; forgotten when dropped.
+pub(super) struct Listener {
+    watch: Watch,
+    number: u64,
+    principal: Arc<str>,
+    mailbox: Arc<Mailbox>,
+    /// What it watches, by the address it gave.
+    held: Mutex<BTreeMap<Arc<str>, Place>>,
+}
+
+impl Listener {
+    /// Watches what is at `place`, which the client calls `uri`.
+    pub(super) async fn watch(&self, uri: &str, place: Place) -> Result<(), Fault> {
+        let uri: Arc<str> = uri.into();
+        {
+            let mut held = locked(&self.held);
+            if held.get(&uri) == Some(&place) {
+                return Ok(());
+            }
+            if held.len() >= MAX_WATCHED && !held.contains_key(&uri) {
+                let message =
+                    format!("{MAX_WATCHED} resources are subscribed to; unsubscribe from one first.");
+                return Err(Fault::new(Code::LimitExceeded, message));
+            }
+            let mut index = locked(&self.watch.index);
+            if !index.add(self.number, &uri, place) {
+                let message = "too many resources are watched on this server; try again later.";
+                return Err(Fault::new(Code::LimitExceeded, message));
+            }
+            if let Some(before) = held.insert(uri.clone(), place) {
+                index.forget(self.number, &uri, &before);
+            }
+        }
+        // Changes from here on are compared with this; one in between is told in any case.
+        let digest = self.watch.digest(&place).await;
+        locked(&self.watch.index).begin(&place, digest);
+        Ok(())
+    }
+
+    /// Watches what the client calls `uri` no more; false when it did not.
+    pub(super) fn unwatch(&self, uri: &str) -> bool {
+        let Some((uri, place)) = locked(&self.held).remove_entry(uri) else { return false };
+        locked(&self.watch.index).forget(self.number, &uri, &place);
+        locked(&self.mailbox.news).updated.remove(&uri);
+        true
+    }
+
+    /// Has the client hear of `uri` now.
+    pub(super) fn tell(&self, uri: &str) {
+        self.mailbox.put(|news| {
+            news.updated.insert(uri.into());
+        });
+    }
+
+    /// Waits for news and takes them. Safe to cancel: nothing is lost.
+    pub(super) async fn news(&self) -> News {
+        loop {
+            let news = std::mem::take(&mut *locked(&self.mailbox.news));
+            if news != News::default() {
+                return news;
+            }
+            self.mailbox.filled.notified().await;
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let held = std::mem::take(&mut *locked(&self.held));
+        let mut index = locked(&self.watch.index);
+        for (uri, place) in &held {
+            index.forget(self.number, uri, place);
+        }
+        index.close(self.number, &self.principal);
+    }
+}

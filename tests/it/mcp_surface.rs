@@ -1,0 +1,8 @@
+//! Resources, prompts, completion, pages, subscriptions: in both eras, over pipes and HTTP.
+
+mod completion;
+mod pages;
+mod peer;
+mod prompts;
+mod resources;
+mod subscriptions;
