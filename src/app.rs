@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use tablewright_door::{Door, Tasks, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
+use tablewright_engine::fetch::Fetcher;
+use tablewright_engine::files::Files;
 use tablewright_faces::mcp::Parts;
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
@@ -21,6 +23,8 @@ pub struct App {
     pub config: Config,
     /// The bases.
     pub engine: Engine,
+    /// The files their attachments name.
+    pub files: Files,
     /// The way to them.
     pub door: Door,
     /// Access tokens.
@@ -39,13 +43,18 @@ impl App {
         let clock = Arc::new(SystemClock);
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
+        let fetcher = Fetcher::new(&config.fetch)
+            .map_err(|e| Failed::with(Exit::Config, format!("fetch.allowed_private: {e}")))?;
+        let (store, clock) = (engine.store().clone(), engine.clock().clone());
+        let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
+        files.sweep_by_the_hour();
         let (registry, door, tasks) =
-            (Arc::new(registry), Door::new(engine.clone()), Tasks::new(engine.clone()));
+            (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
         if going_on > 0 {
             tracing::info!(going_on, "tasks that were cut off go on");
         }
-        Ok(Self { config, door, engine, tokens, tasks, registry })
+        Ok(Self { config, door, engine, files, tokens, tasks, registry })
     }
 
     /// What an MCP session with this selection needs.
