@@ -10,7 +10,7 @@ use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Rights, TableView};
-use tablewright_engine::base_file;
+use tablewright_engine::base_file::{self, beside};
 use tablewright_formula::Problem;
 
 use crate::app::App;
@@ -206,8 +206,23 @@ async fn import(app: &App, call: &mut Call, file: PathBuf, progress: Progress) -
     })
     .await
     .map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
-    call.about(loaded.snapshot.schema.id);
-    take_in(app, loaded, progress).await
+    let base = loaded.snapshot.schema.id;
+    call.about(base);
+    if app.engine.bases().iter().any(|(id, _)| *id == base) {
+        return Err(base_file::is_here(base));
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let (snapshot, moved) = beside::take_in(loaded.snapshot, &app.files, folder, now).await?;
+    let mut done = take_in(app, base_file::Loaded { snapshot, ..loaded }, progress).await?;
+    report_files(&mut done, moved);
+    Ok(done)
+}
+
+/// Adds to a result what became of the files of a base.
+fn report_files(done: &mut Value, moved: beside::Moved) {
+    done["files"] = json!(moved.count);
+    done["filesMissing"] = json!(moved.missing_count);
+    done["missing"] = json!(moved.missing);
 }
 
 /// Takes in a base that was read.
@@ -250,6 +265,7 @@ async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bo
     call.about(id);
     let snapshot = app.engine.snapshot(id).await?;
     let comments = app.engine.store().comments(id).await.map_err(Fault::from)?;
+    let (names, moved) = beside::write_files(&snapshot, &app.files, &file).await?;
     let path = file.clone();
     let records = snapshot.records();
     tokio::task::spawn_blocking(move || {
@@ -258,7 +274,7 @@ async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bo
         let result = std::fs::File::create(&part)
             .and_then(|out| {
                 let mut out = std::io::BufWriter::new(out);
-                base_file::write(&snapshot, &comments, &mut out)?;
+                base_file::write(&snapshot, &comments, &names, &mut out)?;
                 let out = out.into_inner().map_err(|e| e.into_error())?;
                 if let Ok(before) = std::fs::metadata(&path) {
                     out.set_permissions(before.permissions())?;
@@ -273,5 +289,7 @@ async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bo
     })
     .await
     .map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
-    Ok(json!({"id": id, "name": name, "records": records, "file": file}))
+    let mut done = json!({"id": id, "name": name, "records": records, "file": file});
+    report_files(&mut done, moved);
+    Ok(done)
 }

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use tablewright_door::{Door, Tasks, Tokens};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
+use tablewright_engine::fetch::Fetcher;
+use tablewright_engine::files::Files;
 use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
@@ -22,6 +24,8 @@ pub struct App {
     pub config: Config,
     /// The bases.
     pub engine: Engine,
+    /// The files their attachments name.
+    pub files: Files,
     /// The way to them.
     pub door: Door,
     /// Access tokens.
@@ -42,15 +46,20 @@ impl App {
         let clock = Arc::new(SystemClock);
         let engine = Engine::open(directory.to_owned(), config.engine.clone(), clock).await?;
         let tokens = Tokens::open(engine.clone()).await?;
+        let fetcher = Fetcher::new(&config.fetch)
+            .map_err(|e| Failed::with(Exit::Config, format!("fetch.allowed_private: {e}")))?;
+        let (store, clock) = (engine.store().clone(), engine.clock().clone());
+        let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
+        files.sweep_by_the_hour();
         let (registry, door, tasks) =
-            (Arc::new(registry), Door::new(engine.clone()), Tasks::new(engine.clone()));
+            (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
         if going_on > 0 {
             tracing::info!(going_on, "tasks that were cut off go on");
         }
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, stop.clone()).context("a prompt cannot be used")?;
-        Ok(Self { config, door, engine, tokens, registry, mcp: Arc::new(mcp), stop })
+        Ok(Self { config, door, engine, files, tokens, registry, mcp: Arc::new(mcp), stop })
     }
 
     /// What an MCP session with this selection needs.

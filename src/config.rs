@@ -27,6 +27,10 @@ pub struct Config {
     pub tools: Selection,
     /// What callers may do at most; read-only unless allowed.
     pub allow: Rights,
+    /// Files that attachment cells name.
+    pub attachments: tablewright_engine::files::Options,
+    /// Fetching from addresses that callers name.
+    pub fetch: tablewright_engine::fetch::Options,
     /// The HTTP entry.
     pub http: tablewright_faces::http::Options,
     /// The REST face.
@@ -41,6 +45,12 @@ impl Config {
         let value = |place: &str, reason: String| Err(Error::Value { place: place.to_owned(), reason });
         if let Err((key, reason)) = self.answers.check() {
             return value(&format!("answers.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.attachments.check() {
+            return value(&format!("attachments.{key}"), reason);
+        }
+        if let Err(reason) = self.fetch.check() {
+            return value("fetch.allowed_private", reason);
         }
         if let Err((key, reason)) = self.http.check() {
             return value(&format!("http.{key}"), reason);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tablewright_faces::files;
 use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
 use tablewright_faces::http::{Entry, Guard, Shutdown, check_address, router, serve};
@@ -44,6 +45,15 @@ fn allow_files(connections: usize) {
     }
 }
 
+/// How a client on this machine reaches `address`.
+fn reachable(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
+        listening => format!("http://{listening}"),
+    }
+}
+
 /// An owner that serves HTTP and the socket.
 pub struct Server {
     /// What it holds.
@@ -74,13 +84,20 @@ impl Server {
         let shutdown = Shutdown::on(owned.stop.clone());
         let guard = Guard::new(http.clone(), entry, allow);
         let old = parts.clone();
+        let public_url = http.public_url.clone();
         let faces = [
+            files::router(owned.app.files.clone()),
             mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
-            sse::router(move |caller| Handler::for_caller(old.clone(), caller), &guard, &shutdown),
+            sse::router(
+                move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),
+                &guard,
+                &shutdown,
+            ),
             gateway::router(Arc::new(Gateway::new(owned.app.door.clone(), guard.clone(), &gateway))),
         ];
         let routes = router(&guard, faces);
         let address = listener.local_addr()?;
+        owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(address)));
         let serving = tokio::spawn(serve(listener, routes, http, shutdown));
         Ok(Self { owned, address, serving })
     }

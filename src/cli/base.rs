@@ -72,6 +72,7 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     done["tables"],
                     done["records"]
                 ))?;
+                say_files(&done, "came with it")?;
                 let kept: Vec<&str> =
                     done["notComputed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 if !kept.is_empty() {
@@ -100,6 +101,7 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     done["records"],
                     file.display()
                 ))?;
+                say_files(&done, "lie beside it")?;
             }
         }
         Base::List => {
@@ -139,6 +141,23 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
             let done = administer(global, admin::Command::DeleteBase { base }).await?;
             if global.json { say(&done)? } else { say(format_args!("deleted {:?}", text(&done, "name")))? }
         }
+    }
+    Ok(())
+}
+
+/// What became of the files of a base.
+fn say_files(done: &Value, how: &str) -> anyhow::Result<()> {
+    if done["files"] != 0 {
+        say(format_args!("{} files {how}", done["files"]))?;
+    }
+    let missing: Vec<&str> =
+        done["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !missing.is_empty() {
+        say(format_args!(
+            "{} files are missing; their cells stay as they are: {}",
+            done["filesMissing"],
+            shown(&missing.join(", "))
+        ))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One call: everything it asks goes through here, and one audit line comes out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,11 +9,13 @@ use tablewright_core::model::schema::find_base;
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::base::Change;
+use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
 use tablewright_engine::{AuditEntry, Engine, Snapshot};
 use tokio::sync::broadcast;
 
 use crate::access::Caller;
+use crate::attachments::{self, FailedFile};
 use crate::plan::{Plan, WriteOptions};
 use crate::tasks::TaskPart;
 use crate::view::{BaseView, TableView};
@@ -21,12 +24,18 @@ use crate::view::{BaseView, TableView};
 #[derive(Clone)]
 pub struct Door {
     engine: Engine,
+    files: Files,
 }
 
 impl Door {
-    /// The door to everything `engine` holds.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine }
+    /// The door to everything `engine` and `files` hold.
+    pub fn new(engine: Engine, files: Files) -> Self {
+        Self { engine, files }
+    }
+
+    /// The files of attachments.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Every commit from now on, once it is visible.
@@ -44,6 +53,7 @@ impl Door {
     pub fn call(&self, caller: Caller, action: &str) -> Call {
         Call {
             engine: self.engine.clone(),
+            files: self.files.clone(),
             caller,
             action: action.to_owned(),
             started: Instant::now(),
@@ -57,6 +67,7 @@ impl Door {
 /// A call in progress. Dropped without [`Call::finish`], it is written down as cancelled.
 pub struct Call {
     engine: Engine,
+    files: Files,
     caller: Caller,
     action: String,
     started: Instant,
@@ -69,6 +80,11 @@ impl Call {
     /// Who is calling.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The files of attachments.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// This moment, in milliseconds since the epoch.
@@ -116,16 +132,46 @@ impl Call {
         Plan::new(view, action, options, self.caller.rights)
     }
 
-    /// Carries out a plan; what it did is on disk, with its audit line, when this answers.
+    /// Carries out a plan; what it did is on disk, with its audit line, when this answers. A record
+    /// with a file that cannot be taken in is refused.
     pub async fn apply(&mut self, plan: Plan) -> Result<Outcome, Fault> {
         self.apply_part(plan, None).await
     }
 
     /// The same for a part of a task: with the commit the part is noted as done.
-    pub async fn apply_part(&mut self, plan: Plan, part: Option<TaskPart>) -> Result<Outcome, Fault> {
+    pub async fn apply_part(&mut self, mut plan: Plan, part: Option<TaskPart>) -> Result<Outcome, Fault> {
+        let mut problems = self.take_in(&mut plan).await?;
+        for FailedFile { record, field, fault } in problems.failed.drain(..) {
+            problems.refused.entry(record).or_insert(fault.within(format_args!("field {field:?}")));
+        }
+        self.commit(plan, problems.refused, part).await
+    }
+
+    /// Carries out a plan as [`Call::apply`] does, but leaves files that cannot be fetched out of
+    /// their cells instead of refusing the records, and says which.
+    pub async fn apply_leaving_out(&mut self, mut plan: Plan) -> Result<(Outcome, Vec<FailedFile>), Fault> {
+        let problems = self.take_in(&mut plan).await?;
+        Ok((self.commit(plan, problems.refused, None).await?, problems.failed))
+    }
+
+    async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
+        let view = BaseView::new(self.engine.snapshot(plan.base).await?).table_by_id(plan.table())?;
+        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
+    }
+
+    /// Commits a plan without the records that are refused already; the outcome has them too.
+    async fn commit(
+        &mut self,
+        mut plan: Plan,
+        refused: BTreeMap<usize, Fault>,
+        part: Option<TaskPart>,
+    ) -> Result<Outcome, Fault> {
+        attachments::leave_out(&mut plan, &refused)?;
         let audit = self.audit_with_commit();
         let by = self.caller.principal.to_string();
-        self.engine.commit_part(plan.base, plan.write, by, part, audit).await
+        let mut outcome = self.engine.commit_part(plan.base, plan.write, by, part, audit).await?;
+        attachments::put_back(&mut outcome, refused);
+        Ok(outcome)
     }
 
     /// For each record of an upsert the one it is about, as the base is now; `None` for a new one.

@@ -1,6 +1,7 @@
 //! The one way to a base: who asks, what they may see and do, and what is written down about it.
 
 pub mod access;
+pub mod attachments;
 pub mod call;
 mod comments;
 pub mod design;
@@ -10,10 +11,12 @@ pub mod tokens;
 pub mod view;
 
 pub use access::{Caller, Rights};
+pub use attachments::FailedFile;
 pub use call::{Call, Door};
 pub use design::Edited;
 pub use plan::{Plan, WriteOptions};
 pub use tablewright_engine::base::changes::{Change, ChangeKind, SchemaChange};
+pub use tablewright_engine::files::{self, Files};
 pub use tasks::Tasks;
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};

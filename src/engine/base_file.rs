@@ -2,6 +2,8 @@
 //!
 //! `{"base":{"id","name"},"tables":[…],"records":{"tbl…":[{"id","createdTime","fields"}]},"comments":{"rec…":[…]}}`
 
+pub mod beside;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
@@ -56,6 +58,13 @@ pub struct BaseFile {
 
 fn bad(message: impl fmt::Display) -> Fault {
     Fault::new(Code::InvalidFile, format!("this is not a base file: {message}"))
+}
+
+/// The fault for a base that cannot be taken in because it is here already.
+pub fn is_here(base: BaseId) -> Fault {
+    let message =
+        format!("base {base} is here already; delete it first with `tablewright base delete {base}`.");
+    Fault::new(Code::Conflict, message)
 }
 
 /// Reads a base file. `now` (milliseconds) is the creation time of records that give none.
@@ -256,8 +265,13 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 }
 
-/// Writes a base as a base file. Attachments keep the names the cells give them.
-pub fn write(snapshot: &Snapshot, comments: &[(String, Value)], mut out: impl Write) -> io::Result<()> {
+/// Writes a base as a base file. `names` are the paths of the files that lie beside it.
+pub fn write(
+    snapshot: &Snapshot,
+    comments: &[(String, Value)],
+    names: &beside::Names,
+    mut out: impl Write,
+) -> io::Result<()> {
     let base = &snapshot.schema;
     out.write_all(b"{\"base\":")?;
     serde_json::to_writer(&mut out, &Named { id: base.id, name: base.name.clone() })?;
@@ -273,6 +287,8 @@ pub fn write(snapshot: &Snapshot, comments: &[(String, Value)], mut out: impl Wr
             let mut fields = Map::new();
             for (at, field) in table.fields.iter().enumerate() {
                 if let Some(value) = data.cell(slot, at).to_json(field) {
+                    let is_files = field.kind == FieldType::Attachments;
+                    let value = if is_files { beside::named(value, names) } else { value };
                     fields.insert(field.name.clone(), value);
                 }
             }

@@ -5,6 +5,8 @@ pub mod base_file;
 pub mod clock;
 pub mod comments;
 pub mod compute;
+pub mod fetch;
+pub mod files;
 pub mod local;
 pub mod store;
 mod writer;

@@ -70,6 +70,21 @@ impl Action {
         }
     }
 
+    /// Takes out the records whose places, from 0, are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut at = 0;
+        let mut next = || {
+            at += 1;
+            keep(at - 1)
+        };
+        match self {
+            Self::Create(records) => records.retain(|_| next()),
+            Self::Update(records) | Self::Replace(records) => records.retain(|_| next()),
+            Self::Upsert { records, .. } => records.retain(|_| next()),
+            Self::Delete(ids) => ids.retain(|_| next()),
+        }
+    }
+
     /// True when it is about none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -2,6 +2,7 @@
 //!
 //! SQL here keeps to what SQLite and PostgreSQL share: `$n` parameters, integers, floats, text.
 
+pub mod attachments;
 pub mod comments;
 mod migrate;
 pub mod read;

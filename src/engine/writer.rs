@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
+use tablewright_core::Fault;
 use tablewright_core::model::{BaseId, RecordId};
-use tablewright_core::{Code, Fault};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Shared;
 use crate::base::Snapshot;
 use crate::base::changes::ChangeKind;
+use crate::base_file;
 use crate::comments::Comment;
 use crate::compute;
 use crate::local::schema::SchemaEdit;
@@ -330,10 +331,7 @@ async fn import(
 ) -> Result<i64, Fault> {
     let base = snapshot.schema.id;
     if shared.bases().iter().any(|(id, _)| *id == base) {
-        return Err(Fault::new(
-            Code::Conflict,
-            format!("base {base} is here already; delete it first with `tablewright base delete {base}`."),
-        ));
+        return Err(base_file::is_here(base));
     }
     let change = whole(shared, base, by, kind);
     let _no_load = shared.loading.lock().await;

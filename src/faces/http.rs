@@ -25,6 +25,9 @@ pub struct Options {
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, such as `https://app.example.org`. None unless listed.
     pub allowed_origins: Vec<String>,
+    /// Where clients reach this server, such as `https://tables.example.org`: the start of the
+    /// addresses of attachments. The listening address when left out.
+    pub public_url: Option<String>,
     /// Requests served at once; more wait (1 to 10,000).
     pub max_concurrent_requests: usize,
     /// Connections open at once; one more takes the place of the one idle for longest (1 to 100,000).
@@ -46,6 +49,7 @@ impl Default for Options {
         Self {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            public_url: None,
             max_concurrent_requests: 256,
             max_connections: 2_000,
             header_seconds: 10,
@@ -73,6 +77,14 @@ impl Options {
             if !(1..=most).contains(&value) {
                 return Err((key, format!("it must be 1 to {most}")));
             }
+        }
+        let is_web = |url: &String| {
+            ["https://", "http://"]
+                .iter()
+                .any(|start| url.strip_prefix(start).is_some_and(|rest| !rest.is_empty()))
+        };
+        if !self.public_url.as_ref().is_none_or(is_web) {
+            return Err(("public_url", "it must be an address such as https://tables.example.org".into()));
         }
         if let Some(origin) = self.allowed_origins.iter().find(|origin| !guard::is_origin(origin)) {
             let reason = format!(

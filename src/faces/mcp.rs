@@ -94,7 +94,8 @@ impl Parts {
         &self.shared.tasks
     }
 
-    pub(crate) fn stop(&self) -> &CancellationToken {
+    /// Cancelled when the program is to end.
+    pub fn stop(&self) -> &CancellationToken {
         &self.shared.stop
     }
 

@@ -40,9 +40,26 @@ impl Limits {
     }
 }
 
+/// An image in an answer.
+#[derive(Clone, PartialEq)]
+pub struct Image {
+    /// The bytes of its file.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub kind: String,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Image({}, {} bytes)", self.kind, self.bytes.len())
+    }
+}
+
 /// What a tool gives back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
+    /// An image, and what there is to say about it.
+    Image(Image, String),
     /// Rows as text alone.
     Text(String),
     /// A typed result; its JSON is the text as well.
@@ -58,6 +75,9 @@ pub enum Answer {
 pub struct Reply {
     /// The text block.
     pub text: String,
+    /// An image beside it. What is kept of a task has none: only reads give them.
+    #[serde(skip)]
+    pub image: Option<Image>,
     /// The structured content.
     pub structured: Option<Value>,
     /// True when the caller must change something.
@@ -67,11 +87,16 @@ pub struct Reply {
 impl Reply {
     /// A text alone.
     pub fn text(text: String) -> Self {
-        Self { text, structured: None, is_error: false }
+        Self { text, image: None, structured: None, is_error: false }
+    }
+
+    /// An image, and what there is to say about it.
+    pub fn image(image: Image, text: String) -> Self {
+        Self { image: Some(image), ..Self::text(text) }
     }
 
     /// A typed result; its JSON is the text as well.
     pub fn structured(value: Value, is_error: bool) -> Self {
-        Self { text: value.to_string(), structured: Some(value), is_error }
+        Self { text: value.to_string(), image: None, structured: Some(value), is_error }
     }
 }

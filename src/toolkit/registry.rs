@@ -206,6 +206,7 @@ impl Entry {
         context.call.finish(result.as_ref().err().map(|fault| fault.code));
         match result {
             Ok(Answer::Text(text)) => Called::Reply(Reply::text(text)),
+            Ok(Answer::Image(image, text)) => Called::Reply(Reply::image(image, text)),
             Ok(Answer::Structured(value)) => Called::Reply(Reply::structured(value, false)),
             Ok(Answer::Failed(value)) => Called::Reply(Reply::structured(value, true)),
             Ok(Answer::Task(id)) => Called::Task(id),
@@ -218,7 +219,7 @@ impl Entry {
 pub fn error_reply(fault: &Fault) -> Reply {
     // Messages may quote names and values from bases.
     let text = format!("{}: {}", fault.code.as_str(), crate::text::shown(&fault.message));
-    Reply { text, structured: None, is_error: true }
+    Reply { text, image: None, structured: None, is_error: true }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The tools: each one verb, from typed arguments to a typed answer.
 
+pub mod attachments;
 pub mod bulk;
 mod cursor;
 mod filter;
@@ -19,6 +20,7 @@ pub fn registry() -> Result<Registry, Error> {
         ("schema.toml", include_str!("../../tools/schema.toml")),
         ("records.toml", include_str!("../../tools/records.toml")),
         ("formulas.toml", include_str!("../../tools/formulas.toml")),
+        ("attachments.toml", include_str!("../../tools/attachments.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -34,5 +36,7 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<formulas::EvaluateFormula>()
         .with::<formulas::ExplainFormula>()
         .with::<formulas::AssessFormulaImpact>()
+        .with::<attachments::UploadAttachment>()
+        .with::<attachments::GetAttachment>()
         .build(catalogue)
 }

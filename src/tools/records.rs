@@ -224,7 +224,8 @@ impl Tool for GetRecords {
             notes.push(format!("Not found: {}.", some_ids(&list)));
         }
         let slots: Vec<usize> = found.iter().filter_map(|id| view.slot(id)).collect();
-        let mut rows = Rows::new(context, args.format.unwrap_or_default()).with_whole_cells();
+        let mut rows =
+            Rows::new(context, args.format.unwrap_or_default()).with_whole_cells().with_addresses(context);
         rows.header(fields.iter().map(|at| &table.fields[*at].name));
         let returned = slots.iter().take_while(|slot| rows.row(&view, &fields, **slot)).count();
         if returned < slots.len() {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
-use tablewright_door::TableView;
+use tablewright_core::model::FieldType;
+use tablewright_door::{Files, TableView};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::CallContext;
 use tablewright_toolkit::text::{CUT_MARK, push_cell};
@@ -29,6 +30,8 @@ pub(crate) struct Rows {
     header: usize,
     limit: usize,
     cell_limit: usize,
+    /// Where files of attachments get their addresses from, and the moment those start.
+    addresses: Option<(Files, i64)>,
 }
 
 impl Rows {
@@ -41,7 +44,14 @@ impl Rows {
             header: 0,
             limit: context.limits.characters,
             cell_limit: context.limits.cell_characters,
+            addresses: None,
         }
+    }
+
+    /// With addresses of attachments, where this server is reached by one.
+    pub(crate) fn with_addresses(mut self, context: &CallContext) -> Self {
+        self.addresses = Some((context.call.files().clone(), context.call.now()));
+        self
     }
 
     /// Whole cells instead of cut ones.
@@ -71,7 +81,11 @@ impl Rows {
     pub(crate) fn row(&mut self, view: &TableView, fields: &[usize], slot: usize) -> bool {
         match self.format {
             Format::Tsv => self.row_text(view, fields, slot),
-            Format::Json => self.record(record_json(view, fields, slot)),
+            Format::Json => {
+                let mut record = record_json(view, fields, slot);
+                self.add_addresses(view, fields, &mut record);
+                self.record(record)
+            }
         }
     }
 
@@ -108,6 +122,18 @@ impl Rows {
         }
         self.used += added;
         true
+    }
+
+    fn add_addresses(&self, view: &TableView, fields: &[usize], record: &mut Value) {
+        let Some((files, now)) = &self.addresses else { return };
+        let Some(public) = files.public_url() else { return };
+        for field in fields.iter().map(|at| &view.schema().fields[*at]) {
+            if matches!(field.kind, FieldType::Attachments | FieldType::Lookup(_))
+                && let Some(cell) = record["fields"].get_mut(&field.name)
+            {
+                *cell = files.shown(cell, &public, *now);
+            }
+        }
     }
 
     /// Adds a record as JSON.

@@ -28,6 +28,12 @@ fn the_shop_comes_out_as_it_went_in() {
     assert_eq!(export(&data, "Shop"), given);
 }
 
+/// A file that lay beside the base file: it has the same id and name, and now its size too.
+fn is_the_same_file(given: &Value, kept: &Value) -> bool {
+    let same = |key: &str| given[0][key].is_string() && given[0][key] == kept[0][key];
+    same("id") && same("filename") && kept[0]["size"].as_u64().is_some_and(|size| size > 0)
+}
+
 #[test]
 fn demo_bases_survive_a_round_trip() {
     for name in ["films", "packages", "sales", "content"] {
@@ -50,7 +56,8 @@ fn demo_bases_survive_a_round_trip() {
                 for (field, value) in given["fields"].as_object().unwrap() {
                     let kept = &kept["fields"][field];
                     // 1 and 1.0 are the same number.
-                    let same = value.as_f64().map_or(kept == value, |number| kept.as_f64() == Some(number));
+                    let same = is_the_same_file(value, kept)
+                        || value.as_f64().map_or(kept == value, |number| kept.as_f64() == Some(number));
                     assert!(same, "{name} {} {field}: {kept} is not {value}", given["id"]);
                 }
             }

@@ -231,7 +231,7 @@ fn links(snapshot: &Snapshot, of: &str, field: &str) -> Vec<(RecordId, RecordId)
 
 fn exported(snapshot: &Snapshot) -> Value {
     let mut out = Vec::new();
-    base_file::write(snapshot, &[], &mut out).unwrap();
+    base_file::write(snapshot, &[], &Default::default(), &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 

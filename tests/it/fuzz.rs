@@ -41,7 +41,7 @@ proptest! {
         // An error or a base; a base that is read can be written and read again.
         if let Ok(loaded) = tablewright_engine::base_file::read(&bytes, 0) {
             let mut out = Vec::new();
-            tablewright_engine::base_file::write(&loaded.snapshot, &loaded.comments, &mut out).unwrap();
+            tablewright_engine::base_file::write(&loaded.snapshot, &loaded.comments, &Default::default(), &mut out).unwrap();
             let again = tablewright_engine::base_file::read(&out, 0).unwrap();
             prop_assert_eq!(loaded.snapshot.records(), again.snapshot.records());
         }

@@ -8,6 +8,7 @@ use super::Error;
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../../schemas/sql/sqlite/0001_init.sql")),
     (2, "schema_changes", include_str!("../../../schemas/sql/sqlite/0002_schema_changes.sql")),
+    (3, "attachments", include_str!("../../../schemas/sql/sqlite/0003_attachments.sql")),
     (5, "tasks", include_str!("../../../schemas/sql/sqlite/0005_tasks.sql")),
 ];
 

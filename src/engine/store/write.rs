@@ -236,7 +236,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a base with its rows and comments; all of it or nothing.
+    /// Deletes a base with its rows, comments and attachments; all of it or nothing.
     pub async fn delete_base(&self, change: &LoggedChange) -> Result<i64, Error> {
         let id = change.base.to_string();
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
@@ -244,6 +244,7 @@ impl Store {
             "DELETE FROM rows WHERE table_key IN (SELECT key FROM tables WHERE base = $1)",
             "DELETE FROM tables WHERE base = $1",
             "DELETE FROM comments WHERE base = $1",
+            "DELETE FROM attachments WHERE base = $1",
             "DELETE FROM bases WHERE id = $1",
         ] {
             sqlx::query(statement).bind(&id).execute(&mut *tx).await?;

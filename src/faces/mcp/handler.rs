@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::http::request::Parts as HttpParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
     CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, ErrorData, Extensions,
@@ -280,7 +282,8 @@ impl ServerHandler for Handler {
 
 /// A reply as it goes over the wire.
 pub(super) fn wire_result(reply: Reply) -> CallToolResult {
-    let content = vec![ContentBlock::text(reply.text)];
+    let mut content = vec![ContentBlock::text(reply.text)];
+    content.extend(reply.image.map(|image| ContentBlock::image(STANDARD.encode(image.bytes), image.kind)));
     let mut result =
         if reply.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
     result.structured_content = reply.structured;

@@ -71,7 +71,7 @@ async fn see(engine: &Engine, table: &str, record: &str, field: &str) -> Value {
 /// Every cell of every record.
 fn everything(snapshot: &Snapshot) -> Value {
     let mut out = Vec::new();
-    base_file::write(snapshot, &[], &mut out).unwrap();
+    base_file::write(snapshot, &[], &Default::default(), &mut out).unwrap();
     serde_json::from_slice::<Value>(&out).unwrap()["records"].clone()
 }
 
@@ -126,7 +126,7 @@ async fn values_follow_links_across_tables_and_survive_a_restart() {
     let before = everything(&engine.snapshot(base()).await.unwrap());
     // Out and in again as a file: nothing is worked out differently, and edits keep their times.
     let mut file = Vec::new();
-    base_file::write(&engine.snapshot(base()).await.unwrap(), &[], &mut file).unwrap();
+    base_file::write(&engine.snapshot(base()).await.unwrap(), &[], &Default::default(), &mut file).unwrap();
     let again = base_file::read(&file, parse_instant(NOON).unwrap()).unwrap();
     assert_eq!(everything(&again.snapshot), before);
     engine.close().await;
