@@ -12,6 +12,7 @@ mod refusals;
 mod resources;
 mod subscriptions;
 mod tasks;
+mod unread;
 mod watch;
 pub mod wire;
 

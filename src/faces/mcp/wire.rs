@@ -103,6 +103,11 @@ fn complaint(line: &[u8], why: &str) -> Option<ServerJsonRpcMessage> {
     })
 }
 
+/// What to say to the sender of `body`, a JSON document that is no message: batches are none either.
+pub(crate) fn no_message(body: &[u8]) -> Option<ServerJsonRpcMessage> {
+    parse(body).err().and_then(|why| complaint(body, &why))
+}
+
 /// Reads a message; the error is for the client.
 fn parse(line: &[u8]) -> Result<ClientJsonRpcMessage, String> {
     strict::check(line)?;
