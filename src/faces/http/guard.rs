@@ -135,8 +135,8 @@ pub(super) async fn check_place(State(guard): State<Guard>, request: Request, ne
     let headers = request.headers();
     let known = |name: &str| guard.0.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
     let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|h| h.to_str().ok()).map(host_name);
-    let one_known = host.is_some_and(known) && hosts.next().is_none();
+    let host = hosts.next().and_then(|h| h.to_str().ok());
+    let one_known = host.map(host_name).is_some_and(known) && hosts.next().is_none();
     // A whole address in the request line counts as a host, too.
     if !one_known || !request.uri().host().is_none_or(|host| known(host_name(host))) {
         return refusal(
@@ -145,7 +145,10 @@ pub(super) async fn check_place(State(guard): State<Guard>, request: Request, ne
             "this Host is not allowed; use localhost, or add the name to http.allowed_hosts",
         );
     }
-    if headers.get_all(header::ORIGIN).iter().any(|origin| !guard.0.origins.contains(origin)) {
+    // A page of this very server, at a Host that is allowed, is not foreign.
+    let own = |origin: &HeaderValue| origin.to_str().ok().and_then(|o| o.strip_prefix("http://")) == host;
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    if origins.any(|origin| !own(origin) && !guard.0.origins.contains(origin)) {
         return refusal(
             StatusCode::FORBIDDEN,
             NOT_LET_IN,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -17,7 +17,7 @@ use super::body::{self, Unread};
 use super::guard::{Guard, LOOPBACK};
 use super::serve::Shutdown;
 use super::{NOT_LET_IN, PARSE_ERROR, refusal};
-use crate::mcp::wire::MAX_LINE;
+use crate::mcp::wire::{MAX_LINE, no_message};
 use crate::plain::unwrap_single;
 
 /// Conversations of the older era that are kept at once; idle ones end after five minutes.
@@ -33,9 +33,8 @@ where
     let options = guard.options();
     let hosts = LOOPBACK.into_iter().map(String::from).chain(options.allowed_hosts.iter().cloned());
     let config = StreamableHttpServerConfig::default()
+        // Origins are the guard's: it knows its own.
         .with_allowed_hosts(hosts)
-        .with_allowed_origins(options.allowed_origins.iter().cloned())
-        .enforce_origin_validation()
         // Both eras: sessions for the older one, none for the newer.
         .with_legacy_session_mode(true)
         .with_json_response(true)
@@ -98,9 +97,26 @@ async fn require_json(request: Request, next: Next) -> Response {
     }
     let (head, body) = request.into_parts();
     match read_json(body).await {
-        Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(bytes) => {
+            let is_json = is_json(&head.headers);
+            let response = next.run(Request::from_parts(head, Body::from(bytes.clone()))).await;
+            let unread = is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            unread.then(|| not_a_message(&bytes)).flatten().unwrap_or(response)
+        }
         Err(refused) => refused,
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The answer to JSON that is no message of the protocol.
+fn not_a_message(body: &[u8]) -> Option<Response> {
+    let complaint = serde_json::to_string(&no_message(body)?).ok()?;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Some((StatusCode::BAD_REQUEST, kind, complaint).into_response())
 }
 
 /// Lets in whoever brings a token in force, and notes who they are.
