@@ -133,7 +133,10 @@ fn foreign_hosts_and_origins_are_refused() {
     for host in ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example"] {
         assert_eq!(post(&server, &[("Host", host)], b"{}").status, 403, "{host}");
     }
-    for origin in ["https://evil.example", "null", "http://localhost:1"] {
+    let own = format!("http://{}", server.address);
+    assert_eq!(http(&server.address, "GET", "/healthz", &[("Origin", &own)], b"").status, 200, "{own}");
+    let elsewhere = own.replace("http:", "https:");
+    for origin in ["https://evil.example", "null", "http://localhost:1", &elsewhere, "http://", ""] {
         assert_eq!(post(&server, &[("Origin", origin)], b"{}").status, 403, "{origin}");
         assert_eq!(http(&server.address, "GET", "/healthz", &[("Origin", origin)], b"").status, 403);
     }
@@ -165,6 +168,40 @@ fn bad_bodies_get_a_status_and_the_server_lives() {
     assert_eq!(post(&server, &[], huge.as_bytes()).status, 413);
     assert_eq!(post(&server, &[("Content-Type", "text/plain")], b"{}").status / 100, 4);
     assert_eq!(modern(&server, "tools/list", None, json!({})).status, 200);
+}
+
+#[test]
+fn json_that_is_no_message_is_named_with_its_id() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &[]);
+    for (body, id) in [
+        (json!({"jsonrpc": "2.0", "id": 7, "foo": 1}), json!(7)),
+        (json!({"jsonrpc": "1.0", "id": "a", "method": "ping"}), json!("a")),
+        (json!([{"jsonrpc": "2.0", "id": 1, "method": "ping"}]), Value::Null),
+    ] {
+        let answer = post(&server, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 400, "{body}: {}", answer.body);
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &id), "{body}");
+    }
+}
+
+#[test]
+fn a_known_method_hears_what_is_wrong_with_its_parameters() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &[]);
+    for params in [json!({}), json!({"name": 5}), json!({"name": "list_bases", "arguments": []})] {
+        let answer = modern(&server, "tools/call", params["name"].as_str(), params.clone());
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer["error"]["code"], -32602, "{params}: {answer}");
+        let said = answer["error"]["message"].as_str().unwrap();
+        assert!(
+            said.contains("tools/call") && (said.contains("name") || said.contains("arguments")),
+            "{said}"
+        );
+    }
+    let unknown = modern(&server, "no/such", None, json!({}));
+    assert!(unknown.body.contains("-32601"), "{}", unknown.body);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod bad_input;
 mod base_files;
 mod cli;
 mod clients;
+mod conformance;
 mod crash;
 mod disk_full;
 mod engine;
