@@ -83,7 +83,12 @@ async def reads_resources(surface):
     assert [field["name"] for field in by_name["fields"]] == ["Name", "City", "Score", "Parts"], by_name
     record = await surface.read(RECORD)
     assert record["id"] == "recPart0500000000" and record["fields"]["Name"] == "Part 05", record
-    for missing in ("airtable://Nowhere/schema", f"airtable://{BASE}/Parts/recNone0000000000", "airtable://", "file:///etc/passwd"):
+    for missing in (
+        "airtable://Nowhere/schema",
+        f"airtable://{BASE}/Parts/recNone0000000000",
+        "airtable://",
+        "file:///etc/passwd",
+    ):
         try:
             await client.read_resource(missing)
         except MCPError as fault:
@@ -149,7 +154,9 @@ async def sees_updates(surface):
     client = surface.client
 
     async def change(name):
-        await surface.call("update_records", {**PARTS, "records": [{"id": "recPart0500000000", "fields": {"Name": name}}]})
+        await surface.call(
+            "update_records", {**PARTS, "records": [{"id": "recPart0500000000", "fields": {"Name": name}}]}
+        )
 
     if surface.modern:
         async with client.listen(resource_subscriptions=[RECORD]) as subscription:
@@ -216,7 +223,9 @@ async def cancels(surface):
 
     made = await settled() - before
     assert made < count, f"{made} records were made of a call that was stopped"
-    await surface.call("create_records", {"base": "Workshop", "table": "Suppliers / EU", "records": [{"Name": "After"}]})
+    await surface.call(
+        "create_records", {"base": "Workshop", "table": "Suppliers / EU", "records": [{"Name": "After"}]}
+    )
     assert await surface.total() == before + made + 1
 
 

@@ -21,6 +21,7 @@ mod mcp_clients;
 mod mcp_surface;
 mod owner;
 mod rest;
+mod rest_bad_input;
 mod rest_clients;
 mod schema_edits;
 mod sse;

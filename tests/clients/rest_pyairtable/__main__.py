@@ -10,7 +10,19 @@ import sys
 
 from workshop import Workshop
 
-SECTIONS = ["reads", "formulas", "writes", "upserts", "comments", "attachments", "webhooks", "schema", "orm", "errors", "limits"]
+SECTIONS = [
+    "reads",
+    "formulas",
+    "writes",
+    "upserts",
+    "comments",
+    "attachments",
+    "webhooks",
+    "schema",
+    "orm",
+    "errors",
+    "limits",
+]
 
 
 def main():

@@ -30,7 +30,11 @@ def uploads_text(shop):
     done = shop.parts.upload_attachment(part(1), "Files", "notes.txt", words)
     assert done["id"] == part(1) and set(done["fields"]) == {FILES}, "fields by id"
     (file,) = done["fields"][FILES]
-    assert file["id"].startswith("att") and (file["filename"], file["type"], file["size"]) == ("notes.txt", "text/plain", 440)
+    assert file["id"].startswith("att") and (file["filename"], file["type"], file["size"]) == (
+        "notes.txt",
+        "text/plain",
+        440,
+    )
     (listed,) = cell(shop, 1)
     assert (listed["id"], listed["filename"], listed["size"]) == (file["id"], "notes.txt", 440), listed
     got = requests.get(listed["url"], timeout=20)  # without a token: the address is signed

@@ -73,27 +73,43 @@ def choices(shop):
 def links(shop):
     missing = ("ROW_DOES_NOT_EXIST", "^Record ID recNone0000000000 does not exist in this table$")
     refused(lambda: shop.parts.create({"Supplier": ["recNone0000000000"]}), 422, missing)
-    other = ("ROW_TABLE_DOES_NOT_MATCH_LINKED_TABLE", f"{part(2)} belongs to table {PARTS}, but the field links to table tblSuppliers00000")
+    other = (
+        "ROW_TABLE_DOES_NOT_MATCH_LINKED_TABLE",
+        f"{part(2)} belongs to table {PARTS}, but the field links to table tblSuppliers00000",
+    )
     refused(lambda: shop.parts.create({"Supplier": [part(2)]}), 422, other)
 
 
 def attachments(shop):
-    for value in (["https://x.example/a.txt"], [{"id": "attNone0000000000"}], [{"url": "data:text/plain,x"}], [{"filename": "x"}], [{"url": "https://x.example/a", "size": 4}]):
-        refused(lambda: shop.parts.create({"Files": value}), 422, ("INVALID_ATTACHMENT_OBJECT", "."))
+    for value in (
+        ["https://x.example/a.txt"],
+        [{"id": "attNone0000000000"}],
+        [{"url": "data:text/plain,x"}],
+        [{"filename": "x"}],
+        [{"url": "https://x.example/a", "size": 4}],
+    ):
+        refused(lambda: shop.parts.create({"Files": value}), 422, ("INVALID_ATTACHMENT_OBJECT", None))
 
 
 def formulas(shop):
     invalid = "^The formula for filtering records is invalid: "
-    refused(lambda: shop.parts.all(formula="{Name"), 422, ("INVALID_FILTER_BY_FORMULA", invalid + "Invalid formula. Please check your formula text."))
+    refused(
+        lambda: shop.parts.all(formula="{Name"),
+        422,
+        ("INVALID_FILTER_BY_FORMULA", invalid + "Invalid formula. Please check your formula text."),
+    )
     refused(lambda: shop.parts.all(formula="NOSUCH(1)"), 422, ("INVALID_FILTER_BY_FORMULA", invalid))
-    refused(lambda: shop.parts.all(formula="AND({Nothing}, {Nowhere})"), 422, ("INVALID_FILTER_BY_FORMULA", invalid + "(?i)unknown field names: nothing, nowhere"))
+    refused(
+        lambda: shop.parts.all(formula="AND({Nothing}, {Nowhere})"),
+        422,
+        ("INVALID_FILTER_BY_FORMULA", invalid + "(?i)unknown field names: nothing, nowhere"),
+    )
 
 
 def views(shop):
     refused(lambda: shop.parts.all(view="Nothing"), 422, ("VIEW_NAME_NOT_FOUND", "^View Nothing not found$"))
     refused(lambda: shop.parts.all(view="viwNone0000000000"), 422, ("VIEW_ID_NOT_FOUND", "viwNone0000000000"))
-    fault = refused(lambda: shop.suppliers.all(view="viwPartsStock0000"), 422, None)
-    assert fault.response.json()["error"]["type"] == "FAILED_STATE_CHECK", fault.response.text
+    refused(lambda: shop.suppliers.all(view="viwPartsStock0000"), 422, ("FAILED_STATE_CHECK", None))
 
 
 def parameters(shop):
@@ -115,21 +131,29 @@ def parameters(shop):
         {"nonsense": "1"},
     ):
         refused(lambda: shop.api.get(address, params=wrong), 422, UNKNOWN)
-    refused(lambda: shop.api.get(address, params={"offset": "nonsense"}), 422, ("INVALID_OFFSET_VALUE", "^The value of offset nonsense is invalid$"))
-    gone = refused(lambda: shop.api.get(address, params={"offset": "itrAAAAAAAAAAAAAA/recBBBBBBBBBBBBBB"}), 422, None)
-    assert gone.response.json()["error"]["type"] == "LIST_RECORDS_ITERATOR_NOT_AVAILABLE", gone.response.text
+    refused(
+        lambda: shop.api.get(address, params={"offset": "nonsense"}),
+        422,
+        ("INVALID_OFFSET_VALUE", "^The value of offset nonsense is invalid$"),
+    )
+    gone = {"offset": "itrAAAAAAAAAAAAAA/recBBBBBBBBBBBBBB"}
+    refused(lambda: shop.api.get(address, params=gone), 422, ("LIST_RECORDS_ITERATOR_NOT_AVAILABLE", None))
 
 
 def bodies(shop):
     address = shop.parts.urls.records
-    create = "^You must provide an array of up to 10 record objects, each with a \"fields\" object for cell values."
-    update = "^You must provide an array of up to 10 record objects, each with an \"id\" ID field and a \"fields\" object for cell values."
+    create = '^You must provide an array of up to 10 record objects, each with a "fields" object for cell values.'
+    update = '^You must provide an array of up to 10 record objects, each with an "id" ID field and a "fields" object for cell values.'
     one = {"fields": {"Name": "x"}}
     refused(lambda: shop.api.post(address, json={"records": [one] * 11}), 422, ("INVALID_RECORDS", create))
     refused(lambda: shop.api.post(address, json={"records": []}), 422, ("INVALID_RECORDS", create))
     refused(lambda: shop.api.post(address, json={"records": [5]}), 422, ("INVALID_RECORDS", create))
     refused(lambda: shop.api.patch(address, json={"records": [one]}), 422, ("INVALID_RECORDS", update))
-    refused(lambda: shop.api.patch(address, json={"records": [{"id": part(1), **one}] * 11}), 422, ("INVALID_RECORDS", update))
+    refused(
+        lambda: shop.api.patch(address, json={"records": [{"id": part(1), **one}] * 11}),
+        422,
+        ("INVALID_RECORDS", update),
+    )
     delete = ("INVALID_RECORDS", "^You must provide an array of up to 10 record IDs.")
     refused(lambda: shop.api.delete(address, params={"records[]": [part(n) for n in range(1, 12)]}), 422, delete)
     refused(lambda: shop.api.delete(address), 422, delete)
@@ -138,7 +162,8 @@ def bodies(shop):
     refused(lambda: shop.api.post(address, json={**one, "typecast": "yes"}), 422, UNKNOWN)
     headers = {"Authorization": f"Bearer {shop.token}", "Content-Type": "application/json"}
     answer = requests.post(address, data=b'{"fields":', headers=headers, timeout=20)
-    assert answer.status_code == 422 and answer.json()["error"] == {"type": "INVALID_REQUEST_BODY", "message": "Could not parse request body"}, answer.text
+    assert answer.status_code == 422 and answer.json()["error"]["type"] == "INVALID_REQUEST_BODY", answer.text
+    assert answer.json()["error"]["message"].startswith("Could not parse request body")
 
 
 def records_that_are_not_there(shop):
@@ -146,7 +171,11 @@ def records_that_are_not_there(shop):
     refused(lambda: shop.parts.delete(none), 404, ("MODEL_ID_NOT_FOUND", "Record not found"))
     refused(lambda: shop.parts.update(none, {"Name": "x"}), 404, ("MODEL_ID_NOT_FOUND", "Record not found"))
     many = [{"id": part(1), "fields": {"Name": "changed"}}, {"id": none, "fields": {"Name": "x"}}]
-    refused(lambda: shop.parts.batch_update(many), 422, ("ROW_DOES_NOT_EXIST", "^Record ID recNone0000000000 does not exist in this table$"))
+    refused(
+        lambda: shop.parts.batch_update(many),
+        422,
+        ("ROW_DOES_NOT_EXIST", "^Record ID recNone0000000000 does not exist in this table$"),
+    )
     assert shop.parts.get(part(1))["fields"]["Name"] == "Part 01", "nothing was written"
     refused(lambda: shop.parts.batch_delete([part(1), none]), 422, None)
     assert shop.parts.get(part(1))["fields"]["Name"] == "Part 01", "nothing was deleted"
@@ -154,7 +183,11 @@ def records_that_are_not_there(shop):
 
 def batches_are_all_or_nothing(shop):
     before = len(shop.parts.all())
-    refused(lambda: shop.parts.batch_create([{"Name": "good"}, {"Quantity": "bad"}]), 422, ("INVALID_VALUE_FOR_COLUMN", "Quantity"))
+    refused(
+        lambda: shop.parts.batch_create([{"Name": "good"}, {"Quantity": "bad"}]),
+        422,
+        ("INVALID_VALUE_FOR_COLUMN", "Quantity"),
+    )
     assert len(shop.parts.all()) == before
 
 

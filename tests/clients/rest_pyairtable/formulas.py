@@ -53,9 +53,9 @@ def finds_in_lists_links_and_people(shop):
 
 
 def quotes(shop):
-    found = shop.suppliers.all(formula=f.match({"Name": "L'Atelier \"Sud\""}))
+    found = shop.suppliers.all(formula=f.match({"Name": 'L\'Atelier "Sud"'}))
     assert [record["id"] for record in found] == ["recSupSud00000000"]
-    hard = "it's \\ a \"name\" {with} +all % & = ? #"
+    hard = 'it\'s \\ a "name" {with} +all % & = ? #'
     made = shop.suppliers.create({"Name": hard})
     found = shop.suppliers.all(formula=f.match({"Name": hard}))
     assert [record["id"] for record in found] == [made["id"]], found

@@ -85,7 +85,11 @@ def reads_every_type(shop):
     assert (thing.quantity, thing.weight, thing.price, thing.discount) == (1, 1.25, 1.5, 0.125)
     assert (thing.build_time, thing.grade, thing.in_stock) == (timedelta(hours=1, minutes=30), 4, True)
     assert (thing.ordered, thing.checked_at) == (date(2026, 1, 1), datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
-    assert (thing.status, list(thing.labels), thing.code) == ("doing", ["small", "rare"], {"text": "0012345", "type": "upce"})
+    assert (thing.status, list(thing.labels), thing.code) == (
+        "doing",
+        ["small", "rare"],
+        {"text": "0012345", "type": "upce"},
+    )
     assert thing.owner["email"] == "ada@example.org" and [person["name"] for person in thing.crew] == ["Ada", "Bo"]
     assert [supplier.city for supplier in thing.supplier] == ["Oslo", "Lyon"], "linked records are fetched by formula"
     assert (list(thing.supplier_city), thing.best_score, thing.suppliers) == (["Oslo", "Lyon"], 9, 2)
@@ -134,7 +138,19 @@ def saves_every_type(shop):
         assert result.created and thing.exists(), result
         until(lambda: shop.parts.get(thing.id)["fields"]["Files"][0].get("size") == 2, "the file")
     again = Part.from_id(thing.id)
-    for name in ("name", "notes", "mail", "page", "phone", "quantity", "weight", "price", "discount", "build_time", "grade"):
+    for name in (
+        "name",
+        "notes",
+        "mail",
+        "page",
+        "phone",
+        "quantity",
+        "weight",
+        "price",
+        "discount",
+        "build_time",
+        "grade",
+    ):
         assert getattr(again, name) == getattr(thing, name), name
     assert again.story.strip() == "*s*"
     assert (again.in_stock, again.ordered, again.checked_at) == (True, thing.ordered, thing.checked_at)

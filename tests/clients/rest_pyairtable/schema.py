@@ -75,7 +75,9 @@ def makes_fields_of_every_type(shop):
     link = schema.field("A multipleRecordLinks")
     back = shop.base.schema().table("Parts").field(link.options.inverse_link_field_id)
     assert back.options.linked_table_id == schema.id and back.options.inverse_link_field_id == link.id
-    record = table.create({"A multipleRecordLinks": ["recPart0100000000"], "A dateTime": "2026-07-01T12:00", "A rating": 7})
+    record = table.create(
+        {"A multipleRecordLinks": ["recPart0100000000"], "A dateTime": "2026-07-01T12:00", "A rating": 7}
+    )
     assert record["fields"]["A dateTime"] == "2026-07-01T10:00:00.000Z", "read in the zone of the field"
 
 
@@ -103,7 +105,9 @@ def changes_formulas(shop):
     field = shop.base.schema(force=True).table("Parts").field("Total")
     body = {"options": {"formula": "{Quantity} + {fldPPrice00000000}"}}
     told = shop.api.patch(field._url, json=body)
-    assert told["options"]["formula"] == "{fldPQuantity00000} + {fldPPrice00000000}" and told["options"]["isValid"], told
+    assert told["options"]["formula"] == "{fldPQuantity00000} + {fldPPrice00000000}" and told["options"]["isValid"], (
+        told
+    )
     assert shop.parts.get("recPart0400000000")["fields"]["Total"] == 10
 
 
@@ -134,7 +138,10 @@ def refuses_computed_fields(shop):
             422,
             ("UNSUPPORTED_FIELD_TYPE_FOR_CREATE", "not supported"),
         )
-    fields = [{"name": "Name", "type": "singleLineText"}, {"name": "Sum", "type": "formula", "options": {"formula": "1"}}]
+    fields = [
+        {"name": "Name", "type": "singleLineText"},
+        {"name": "Sum", "type": "formula", "options": {"formula": "1"}},
+    ]
     refused(lambda: shop.base.create_table("Computed", fields), 422, ("UNSUPPORTED_FIELD_TYPE_FOR_CREATE", "ormula"))
     assert "Computed" not in {table.name for table in shop.base.schema(force=True).tables}
 
@@ -142,9 +149,17 @@ def refuses_computed_fields(shop):
 def refuses_names_in_use(shop):
     text = [{"name": "Name", "type": "singleLineText"}]
     refused(lambda: shop.base.create_table("parts", text), 422, ("DUPLICATE_TABLE_NAME", "."))
-    refused(lambda: shop.parts.create_field("quantity", "number", options={"precision": 0}), 422, ("DUPLICATE_OR_EMPTY_FIELD_NAME", "."))
+    refused(
+        lambda: shop.parts.create_field("quantity", "number", options={"precision": 0}),
+        422,
+        ("DUPLICATE_OR_EMPTY_FIELD_NAME", "."),
+    )
     field = shop.parts.urls.fields
-    refused(lambda: shop.api.post(field, json={"name": "", "type": "singleLineText"}), 422, ("DUPLICATE_OR_EMPTY_FIELD_NAME", "."))
+    refused(
+        lambda: shop.api.post(field, json={"name": "", "type": "singleLineText"}),
+        422,
+        ("DUPLICATE_OR_EMPTY_FIELD_NAME", "."),
+    )
     refused(lambda: shop.base.create_table("Twice", text * 2), 422, ("DUPLICATE_OR_EMPTY_FIELD_NAME", "."))
 
 

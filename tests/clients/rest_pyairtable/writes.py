@@ -4,7 +4,9 @@ from workshop import part
 
 
 def creates_one(shop):
-    made = shop.parts.create({"Name": "New", "fldPQuantity00000": 4, "Price": 2.5, "Notes": "", "Labels": [], "In stock": False})
+    made = shop.parts.create(
+        {"Name": "New", "fldPQuantity00000": 4, "Price": 2.5, "Notes": "", "Labels": [], "In stock": False}
+    )
     fields = made["fields"]
     assert (fields["Name"], fields["Quantity"], fields["Price"], fields["Total"]) == ("New", 4, 2.5, 10), fields
     assert not {"Notes", "Labels", "In stock"} & set(fields), fields
@@ -83,7 +85,20 @@ def updates_leave_the_rest(shop):
 def replaces_take_the_rest_away(shop):
     fields = shop.parts.update(part(1), {"Name": "Only this"}, replace=True)["fields"]
     assert fields["Name"] == "Only this" and fields["Number"] == 1, fields
-    kept = {"Name", "Number", "Made", "Changed", "Made by", "Changed by", "Open", "Summary", "Source", "Total", "Suppliers", "Best score"}
+    kept = {
+        "Name",
+        "Number",
+        "Made",
+        "Changed",
+        "Made by",
+        "Changed by",
+        "Open",
+        "Summary",
+        "Source",
+        "Total",
+        "Suppliers",
+        "Best score",
+    }
     assert set(fields) <= kept, fields
     assert part(1) not in shop.suppliers.get("recSupNord0000000")["fields"]["Parts"]
 
