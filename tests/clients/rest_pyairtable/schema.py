@@ -167,7 +167,6 @@ def refuses_bad_options(shop):
     wrong = [
         ("number", {"precision": 9}),
         ("currency", {"precision": 8, "symbol": "$"}),
-        ("number", None),
         ("rating", {"icon": "star", "color": "yellowBright", "max": 11}),
         ("singleSelect", {"choices": [{"name": "a"}, {"name": "a"}]}),
         ("dateTime", {"dateFormat": ISO, "timeFormat": CLOCK, "timeZone": "Mars/Olympus"}),
