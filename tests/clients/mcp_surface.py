@@ -51,9 +51,10 @@ class Surface:
         result = await self.call("describe_base", {"base": "Workshop"})
         return next(t["records"] for t in result.structured_content["tables"] if t["name"] == "Suppliers / EU")
 
-    async def read(self, uri):
+    async def read(self, uri, named=None):
+        """A resource; `named` is its address by ids, where `uri` has names."""
         (content,) = (await self.client.read_resource(uri, cache_mode="refresh")).contents
-        assert content.uri == uri and content.mime_type == "application/json", content
+        assert content.uri == (named or uri) and content.mime_type == "application/json", content
         return json.loads(content.text)
 
 
@@ -79,7 +80,9 @@ async def reads_resources(surface):
     assert [base["name"] for base in (await surface.read("airtable://bases"))["bases"]] == ["Workshop"]
     schema = await surface.read(f"airtable://{BASE}/schema")
     assert [table["name"] for table in schema["tables"]] == ["Parts", "Suppliers / EU"], schema
-    by_name = await surface.read("airtable://Workshop/Suppliers%20%2F%20EU/schema")
+    by_name = await surface.read(
+        "airtable://Workshop/Suppliers%20%2F%20EU/schema", f"airtable://{BASE}/tblSuppliers00000/schema"
+    )
     assert [field["name"] for field in by_name["fields"]] == ["Name", "City", "Score", "Parts"], by_name
     record = await surface.read(RECORD)
     assert record["id"] == "recPart0500000000" and record["fields"]["Name"] == "Part 05", record
