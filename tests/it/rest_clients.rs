@@ -7,9 +7,9 @@ use crate::support::{Data, client_tools, root, run_client, serve_http};
 fn workshop() -> Data {
     let data = Data::new();
     data.import(&root().join("tests/fixtures/workshop.json"));
-    // The programs serve files and take notifications on loopback.
-    std::fs::write(data.path().join("settings.toml"), "[fetch]\nallowed_private = [\"127.0.0.1\"]\n")
-        .unwrap();
+    // The programs serve files and take notifications on loopback, and wait out penalties.
+    let settings = "[fetch]\nallowed_private = [\"127.0.0.1\"]\n[gateway]\npenalty_seconds = 1\n";
+    std::fs::write(data.path().join("settings.toml"), settings).unwrap();
     data
 }
 
@@ -85,7 +85,7 @@ fn pyairtable_is_refused_in_airtables_words() {
 
 #[test]
 fn pyairtable_gets_through_rate_limits() {
-    pyairtable("limits", 3, &["--emulate-limits", "--limit-penalty-seconds", "1"]);
+    pyairtable("limits", 3, &["--emulate-limits"]);
 }
 
 #[test]
