@@ -11,7 +11,7 @@ fn shop() -> Vec<u8> {
 }
 
 /// The bytes of `seed` with a few of them changed, cut out or doubled.
-fn mangle(seed: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+pub fn mangle(seed: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let length = seed.len();
     proptest::collection::vec((0..length, 0u8..5, any::<u8>(), 1usize..40), 1..6).prop_map(move |edits| {
         let mut bytes = seed.clone();
