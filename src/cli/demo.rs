@@ -1,5 +1,6 @@
 //! `demo`: real data, a real client, and what to paste into yours.
 
+use std::path::Path;
 use std::time::Instant;
 
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
@@ -9,7 +10,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{RoleClient, service};
 use serde_json::{Value, json};
 use tablewright_core::secret::Secret;
-use tablewright_engine::base_file;
+use tablewright_engine::base_file::{self, beside};
 
 use super::args::{Demo, Global};
 use super::base;
@@ -23,6 +24,14 @@ const BASES: [&[u8]; 4] = [
     include_bytes!("../../examples/bases/packages.json"),
     include_bytes!("../../examples/bases/sales.json"),
     include_bytes!("../../examples/bases/content.json"),
+];
+
+/// The files that lie beside them.
+const FILES: [(&str, &[u8]); 4] = [
+    ("sales-files/proposal-1.txt", include_bytes!("../../examples/bases/sales-files/proposal-1.txt")),
+    ("sales-files/proposal-2.txt", include_bytes!("../../examples/bases/sales-files/proposal-2.txt")),
+    ("sales-files/proposal-3.txt", include_bytes!("../../examples/bases/sales-files/proposal-3.txt")),
+    ("sales-files/proposal-4.txt", include_bytes!("../../examples/bases/sales-files/proposal-4.txt")),
 ];
 
 /// The name of the token the demo makes for itself.
@@ -46,7 +55,7 @@ pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
     say(format_args!("Data directory: {}", directory.display()))?;
     let address = ([127, 0, 0, 1], demo.port).into();
     let server = Server::start(loaded.config, &directory, address, false).await?;
-    import(&server).await?;
+    import(&server, &directory).await?;
     let token = token(&server).await?;
     let url = format!("http://{}/mcp", server.address);
     say(format_args!("Serving MCP on {url}\n"))?;
@@ -60,8 +69,14 @@ pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
     server.until_told().await
 }
 
-async fn import(server: &Server) -> anyhow::Result<()> {
+async fn import(server: &Server, directory: &Path) -> anyhow::Result<()> {
     let app = &server.owned.app;
+    let folder = directory.join("demo-files");
+    for (path, bytes) in FILES {
+        let file = folder.join(path);
+        std::fs::create_dir_all(file.parent().unwrap_or(&folder))?;
+        std::fs::write(file, bytes)?;
+    }
     for bytes in BASES {
         let loaded = base_file::read(bytes, app.engine.clock().now_ms())?;
         let base_name = loaded.snapshot.schema.name.clone();
@@ -70,6 +85,9 @@ async fn import(server: &Server) -> anyhow::Result<()> {
         }
         let started = Instant::now();
         let (bar, progress) = base::progress_bar();
+        let now = app.engine.clock().now_ms();
+        let (snapshot, _) = beside::take_in(loaded.snapshot, &app.files, &folder, now).await?;
+        let loaded = base_file::Loaded { snapshot, ..loaded };
         let done = admin::take_in(app, loaded, progress).await?;
         bar.finish_and_clear();
         say(format_args!(
@@ -79,6 +97,7 @@ async fn import(server: &Server) -> anyhow::Result<()> {
             started.elapsed().as_millis()
         ))?;
     }
+    std::fs::remove_dir_all(folder)?;
     Ok(())
 }
 

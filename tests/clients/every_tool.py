@@ -61,6 +61,11 @@ async def use(client):
     assert result.structured_content["depends_on"] == ["Price", "Stock"]
     result, _ = await use_tool("assess_formula_impact", {**GOODS, "field": "Price", "change": "delete"})
     assert result.structured_content["broken"] == 1
+    file = {**GOODS, "record": record, "field": "Files"}
+    result, _ = await use_tool("upload_attachment", {**file, "text": "oiled beech", "filename": "care.md"})
+    assert result.structured_content["type"] == "text/markdown", result.structured_content
+    _, text = await use_tool("get_attachment", file)
+    assert "filename: care.md\noiled beech" in text
     await use_resources(client)
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})

@@ -92,6 +92,11 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("check_formula", with(&["formula={Price} * 2"])),
         ("evaluate_formula", with(&["formula={Price} * 2", "trace=true"])),
         ("explain_formula", with(&["field=Worth"])),
+        (
+            "upload_attachment",
+            with(&["record=recLamp0000000000", "field=Files", "text=oiled", "filename=care.md"]),
+        ),
+        ("get_attachment", with(&["record=recLamp0000000000", "field=Files"])),
         ("assess_formula_impact", with(&["field=Price", "change=delete"])),
     ]
 }
