@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tablewright_door::{Door, Tasks, Tokens};
+use tablewright_door::{Door, Tasks, Tokens, Webhooks};
 use tablewright_engine::Engine;
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::fetch::Fetcher;
@@ -13,6 +13,7 @@ use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::registry::Registry;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub struct App {
     pub door: Door,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Programs that hear of changes.
+    pub webhooks: Webhooks,
     /// All tools.
     pub registry: Arc<Registry>,
     /// What all MCP sessions share.
@@ -49,8 +52,10 @@ impl App {
         let fetcher = Fetcher::new(&config.fetch)
             .map_err(|e| Failed::with(Exit::Config, format!("fetch.allowed_private: {e}")))?;
         let (store, clock) = (engine.store().clone(), engine.clock().clone());
-        let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
+        let files = Files::open(directory, config.attachments.clone(), fetcher.clone(), store, clock).await?;
         files.sweep_by_the_hour();
+        // Before anything is written: from now on what webhooks want to hear is noted.
+        let webhooks = Webhooks::open(engine.clone(), files.clone(), fetcher, config.webhooks.clone()).await?;
         let (registry, door, tasks) =
             (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
@@ -59,7 +64,12 @@ impl App {
         }
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, stop.clone()).context("a prompt cannot be used")?;
-        Ok(Self { config, door, engine, files, tokens, registry, mcp: Arc::new(mcp), stop })
+        Ok(Self { config, door, engine, files, tokens, webhooks, registry, mcp: Arc::new(mcp), stop })
+    }
+
+    /// Starts what works on its own, until `stop` is cancelled.
+    pub fn start(&self) -> JoinHandle<()> {
+        tokio::spawn(self.webhooks.clone().run(self.stop.clone()))
     }
 
     /// What an MCP session with this selection needs.

@@ -31,6 +31,8 @@ pub struct Config {
     pub attachments: tablewright_engine::files::Options,
     /// Fetching from addresses that callers name.
     pub fetch: tablewright_engine::fetch::Options,
+    /// Programs that hear of changes.
+    pub webhooks: tablewright_door::webhooks::Options,
     /// The HTTP entry.
     pub http: tablewright_faces::http::Options,
     /// The REST face.
@@ -51,6 +53,9 @@ impl Config {
         }
         if let Err(reason) = self.fetch.check() {
             return value("fetch.allowed_private", reason);
+        }
+        if let Err((key, reason)) = self.webhooks.check() {
+            return value(&format!("webhooks.{key}"), reason);
         }
         if let Err((key, reason)) = self.http.check() {
             return value(&format!("http.{key}"), reason);

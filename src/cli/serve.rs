@@ -45,13 +45,16 @@ impl Serve {
         let parts = app.parts(&app.config.tools, app.config.answers)?;
         let caller = Caller::local("mcp", rights);
         let stop = app.stop.clone();
+        let working = app.start();
         let (input, output) = (crate::owner::stdin(), crate::owner::stdout());
         let told = stop.clone();
         tokio::spawn(async move {
             crate::stop::told_to_stop().await;
             told.cancel();
         });
-        tablewright_faces::mcp::pipe::serve(parts, caller, input, output, stop).await;
+        tablewright_faces::mcp::pipe::serve(parts, caller, input, output, stop.clone()).await;
+        stop.cancel();
+        let _ = working.await;
         app.engine.close().await;
         drop(lock);
         Ok(())

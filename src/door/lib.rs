@@ -9,6 +9,7 @@ pub mod plan;
 pub mod tasks;
 pub mod tokens;
 pub mod view;
+pub mod webhooks;
 
 pub use access::{Caller, Rights};
 pub use attachments::FailedFile;
@@ -20,3 +21,4 @@ pub use tablewright_engine::files::{self, Files};
 pub use tasks::Tasks;
 pub use tokens::Tokens;
 pub use view::{BaseView, TableView};
+pub use webhooks::Webhooks;

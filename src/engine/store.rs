@@ -8,6 +8,7 @@ mod migrate;
 pub mod read;
 pub mod tasks;
 pub mod tokens;
+pub mod webhooks;
 pub mod write;
 
 use std::io::Read as _;

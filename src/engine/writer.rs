@@ -197,7 +197,9 @@ impl Group {
                 return;
             }
         };
-        self.batch.audit.push(audit("ok"));
+        let line = audit("ok");
+        let face = line.face.to_owned();
+        self.batch.audit.push(line);
         if let Some(part) = part {
             let records: Vec<&Result<RecordId, Fault>> = result.records.iter().collect();
             let outcome = json!({"records": records, "created": result.created,
@@ -210,6 +212,7 @@ impl Group {
                 base,
                 at: shared.clock.now_ms(),
                 by,
+                face,
                 kind: ChangeKind::Records,
                 tables: std::mem::take(&mut result.changes),
                 schema: Vec::new(),
@@ -348,6 +351,7 @@ fn whole(shared: &Shared, base: BaseId, by: String, kind: ChangeKind) -> LoggedC
         base,
         at: shared.clock.now_ms(),
         by,
+        face: String::new(),
         kind,
         tables: Vec::new(),
         schema: Vec::new(),

@@ -212,6 +212,7 @@ pub struct Owned {
     pub stop: CancellationToken,
     clients: Arc<Clients>,
     serving: JoinHandle<()>,
+    working: JoinHandle<()>,
     directory: PathBuf,
     lock: Lock,
 }
@@ -223,14 +224,16 @@ impl Owned {
         let listener = listen(directory)?;
         let stop = app.stop.clone();
         let clients = Clients::new(app.clone(), kind, stop.clone());
+        let working = app.start();
         let serving = tokio::spawn(clients.clone().serve(listener));
-        Ok(Self { app, stop, clients, serving, directory: directory.to_owned(), lock })
+        Ok(Self { app, stop, clients, serving, working, directory: directory.to_owned(), lock })
     }
 
     /// Lets running calls end, closes the store and lets the directory go.
     pub async fn end(self) {
         self.stop.cancel();
         let _ = self.serving.await;
+        let _ = self.working.await;
         let _ = std::fs::remove_file(socket_path(&self.directory));
         self.app.engine.close().await;
         drop(self.lock);

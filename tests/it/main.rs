@@ -31,3 +31,4 @@ mod stdio;
 mod support;
 mod tidy;
 mod tools;
+mod webhooks;

@@ -58,6 +58,9 @@ pub struct Change {
     pub at: i64,
     /// Who.
     pub by: String,
+    /// Through which face: `mcp`, `rest`, `cli`; empty when that is not known.
+    #[serde(default)]
+    pub face: String,
     /// What kind of commit.
     pub kind: ChangeKind,
     /// What changed in rows.

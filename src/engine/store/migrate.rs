@@ -9,6 +9,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../../schemas/sql/sqlite/0001_init.sql")),
     (2, "schema_changes", include_str!("../../../schemas/sql/sqlite/0002_schema_changes.sql")),
     (3, "attachments", include_str!("../../../schemas/sql/sqlite/0003_attachments.sql")),
+    (4, "webhooks", include_str!("../../../schemas/sql/sqlite/0004_webhooks.sql")),
     (5, "tasks", include_str!("../../../schemas/sql/sqlite/0005_tasks.sql")),
 ];
 

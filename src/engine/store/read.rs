@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 use tablewright_core::model::{Base, BaseId, Cell, Field, Table, TableId};
 
 use super::{Error, Store};
@@ -109,32 +110,14 @@ impl Store {
 
     /// Commits after `seq`, oldest first, at most `limit`.
     pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, Error> {
-        type Raw = (i64, String, i64, String, String, String, String);
-        let rows: Vec<Raw> = sqlx::query_as(
-            "SELECT seq, base, at, by, kind, tables, schema FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
+        let rows = sqlx::query(
+            "SELECT seq, base, at, by, kind, tables, schema, face FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
         )
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|(seq, base, at, by, kind, tables, schema)| {
-                Ok(Change {
-                    seq,
-                    base: base.parse().map_err(|e| Error::Damaged {
-                        place: format!("change {seq}"),
-                        reason: format!("{e}"),
-                    })?,
-                    at,
-                    by,
-                    kind: serde_json::from_value(Value::String(kind))
-                        .map_err(damaged(format!("change {seq}")))?,
-                    tables: serde_json::from_str(&tables).map_err(damaged(format!("change {seq}")))?,
-                    schema: serde_json::from_str(&schema).map_err(damaged(format!("change {seq}")))?,
-                    recomputed: Vec::new(),
-                })
-            })
-            .collect()
+        rows.iter().map(read_change).collect()
     }
 
     /// The number of the newest commit; 0 when there is none.
@@ -158,6 +141,26 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Reads a row of the change log: seq, base, at, by, kind, tables, schema, face.
+pub(super) fn read_change(row: &SqliteRow) -> Result<Change, Error> {
+    let seq: i64 = row.try_get(0)?;
+    let bad = || damaged(format!("change {seq}"));
+    let text = |at: usize| row.try_get::<&str, _>(at);
+    Ok(Change {
+        seq,
+        base: text(1)?
+            .parse()
+            .map_err(|e| Error::Damaged { place: format!("change {seq}"), reason: format!("{e}") })?,
+        at: row.try_get(2)?,
+        by: row.try_get(3)?,
+        face: row.try_get(7)?,
+        kind: serde_json::from_value(Value::from(text(4)?)).map_err(bad())?,
+        tables: serde_json::from_str(text(5)?).map_err(bad())?,
+        schema: serde_json::from_str(text(6)?).map_err(bad())?,
+        recomputed: Vec::new(),
+    })
 }
 
 /// What a table stores, by key: the fields that are not worked out, and the watches.

@@ -40,6 +40,8 @@ pub struct LoggedChange {
     pub at: i64,
     /// Who.
     pub by: String,
+    /// Through which face; empty when that is not known.
+    pub face: String,
     /// What kind of commit.
     pub kind: ChangeKind,
     /// What changed in rows.
@@ -53,8 +55,8 @@ pub struct LoggedChange {
 impl LoggedChange {
     /// The change as its followers see it, once it has its number.
     pub fn numbered(self, seq: i64) -> Change {
-        let Self { base, at, by, kind, tables, schema, recomputed } = self;
-        Change { seq, base, at, by, kind, tables, schema, recomputed }
+        let Self { base, at, by, face, kind, tables, schema, recomputed } = self;
+        Change { seq, base, at, by, face, kind, tables, schema, recomputed }
     }
 }
 
@@ -245,6 +247,9 @@ impl Store {
             "DELETE FROM tables WHERE base = $1",
             "DELETE FROM comments WHERE base = $1",
             "DELETE FROM attachments WHERE base = $1",
+            "DELETE FROM webhook_payloads WHERE webhook IN (SELECT id FROM webhooks WHERE base = $1)",
+            "DELETE FROM webhooks WHERE base = $1",
+            "DELETE FROM webhook_bases WHERE base = $1",
             "DELETE FROM bases WHERE id = $1",
         ] {
             sqlx::query(statement).bind(&id).execute(&mut *tx).await?;
@@ -349,7 +354,7 @@ async fn forget_comments(tx: &mut Tx, change: &LoggedChange) -> Result<(), Error
 pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
     let kind = serde_json::to_value(change.kind).ok();
     let (seq,): (i64,) = sqlx::query_as(
-        "INSERT INTO changes (base, at, by, kind, tables, schema) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq",
+        "INSERT INTO changes (base, at, by, kind, tables, schema, face) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq",
     )
     .bind(change.base.to_string())
     .bind(change.at)
@@ -357,6 +362,7 @@ pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64
     .bind(kind.as_ref().and_then(Value::as_str).unwrap_or_default())
     .bind(serde_json::to_string(&change.tables).unwrap_or_default())
     .bind(serde_json::to_string(&change.schema).unwrap_or_default())
+    .bind(&change.face)
     .fetch_one(&mut **tx)
     .await?;
     Ok(seq)

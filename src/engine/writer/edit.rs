@@ -59,7 +59,9 @@ pub(super) async fn schema(
     let result = try_schema(shared, base, edit, by).await;
     match result {
         Ok((draft, mut batch, edit)) => {
-            batch.audit.push(audit("ok"));
+            let line = audit("ok");
+            batch.changes.iter_mut().for_each(|change| change.face = line.face.to_owned());
+            batch.audit.push(line);
             let _no_load = shared.loading.lock().await;
             let numbers = match shared.store.apply(&batch).await.map_err(Fault::from) {
                 Ok(numbers) => numbers,
@@ -112,6 +114,7 @@ async fn try_schema(
         base,
         at: now,
         by,
+        face: String::new(),
         kind: ChangeKind::Schema,
         tables: Vec::new(),
         schema: edit.changes.clone(),
@@ -130,16 +133,18 @@ pub(super) async fn comment(
     match try_comment(shared, at, edit).await {
         Ok((change, comment)) => {
             let row = RowChange { id: at.record, before: None, after: None };
+            let line = audit("ok");
             let logged = LoggedChange {
                 base: at.base,
                 at: shared.clock.now_ms(),
                 by,
+                face: line.face.to_owned(),
                 kind: ChangeKind::Comments,
                 tables: vec![TableChanges { table: at.table, rows: vec![row], computed: Vec::new() }],
                 schema: Vec::new(),
                 recomputed: Vec::new(),
             };
-            let written = shared.store.change_comment(at.record, &change, &logged, audit("ok")).await;
+            let written = shared.store.change_comment(at.record, &change, &logged, line).await;
             let seq = written.map_err(Fault::from)?;
             shared.tell(vec![logged], &[seq]);
             Ok(comment)
