@@ -1,7 +1,9 @@
 //! The tools: each one verb, from typed arguments to a typed answer.
 
 pub mod bulk;
+pub mod comments;
 mod cursor;
+pub mod design;
 mod filter;
 pub mod formulas;
 pub mod records;
@@ -19,6 +21,8 @@ pub fn registry() -> Result<Registry, Error> {
         ("schema.toml", include_str!("../../tools/schema.toml")),
         ("records.toml", include_str!("../../tools/records.toml")),
         ("formulas.toml", include_str!("../../tools/formulas.toml")),
+        ("design.toml", include_str!("../../tools/design.toml")),
+        ("comments.toml", include_str!("../../tools/comments.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -34,5 +38,18 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<formulas::EvaluateFormula>()
         .with::<formulas::ExplainFormula>()
         .with::<formulas::AssessFormulaImpact>()
+        .with::<design::CreateBase>()
+        .with::<design::CreateTable>()
+        .with::<design::UpdateTable>()
+        .with::<design::CreateField>()
+        .with::<design::UpdateField>()
+        .with::<design::CreateView>()
+        .with::<design::UpdateView>()
+        .with::<design::DeleteView>()
+        .with::<design::DeleteField>()
+        .with::<design::DeleteTable>()
+        .with::<design::DeleteBase>()
+        .with::<comments::ListComments>()
+        .with::<comments::AddComment>()
         .build(catalogue)
 }
