@@ -55,7 +55,7 @@ impl App {
         let files = Files::open(directory, config.attachments.clone(), fetcher.clone(), store, clock).await?;
         files.sweep_by_the_hour();
         // Before anything is written: from now on what webhooks want to hear is noted.
-        let webhooks = Webhooks::open(engine.clone(), files.clone(), fetcher, config.webhooks.clone()).await?;
+        let webhooks = Webhooks::open(engine.clone(), fetcher, config.webhooks.clone()).await?;
         let (registry, door, tasks) =
             (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;

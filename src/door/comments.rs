@@ -14,11 +14,22 @@ use crate::view::TableView;
 impl Call {
     /// The comments on a record, oldest first.
     pub async fn comments(&mut self, view: &TableView, record: RecordId) -> Result<Vec<Comment>, Fault> {
+        let placed = self.placed_comments(view, record).await?;
+        Ok(placed.into_iter().map(|(_, comment)| comment).collect())
+    }
+
+    /// The comments on a record, oldest first, each with its place, which stays while others come
+    /// and go.
+    pub async fn placed_comments(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+    ) -> Result<Vec<(i64, Comment)>, Fault> {
         self.caller().rights.require(Need::ReadComments)?;
         must_be_there(view, record)?;
         let base = view.base().schema().id;
         let held = self.engine().store().comments_of(base, record).await.map_err(Fault::from)?;
-        Ok(held.into_iter().filter_map(|(_, body)| serde_json::from_value(body).ok()).collect())
+        Ok(held.into_iter().filter_map(|(at, body)| Some((at, serde_json::from_value(body).ok()?))).collect())
     }
 
     /// How many comments each of these records has; records without any are left out.

@@ -25,12 +25,13 @@ pub struct Edited {
 
 impl Call {
     /// Makes a base with these tables, at least one.
-    pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<BaseView, Fault> {
+    pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
         let by = self.caller().principal.to_string();
-        let (id, _) = self.engine().create_base(name, tables, by).await?;
+        let (id, change) = self.engine().create_base(name, tables, by).await?;
         self.about(id);
-        self.engine().snapshot(id).await.map(BaseView::new)
+        let base = self.engine().snapshot(id).await.map(BaseView::new)?;
+        Ok(Edited { base, table: None, field: None, view: None, change })
     }
 
     /// Changes the schema of a base; what it did is on disk when this answers.
@@ -50,11 +51,11 @@ impl Call {
         })
     }
 
-    /// Deletes a base with everything in it.
-    pub async fn delete_base(&mut self, base: BaseId) -> Result<(), Fault> {
+    /// Deletes a base with everything in it; the commit in the change log.
+    pub async fn delete_base(&mut self, base: BaseId) -> Result<i64, Fault> {
         self.caller().rights.require(Need::Remove)?;
         self.about(base);
         let by = self.caller().principal.to_string();
-        self.engine().delete(base, by).await.map(|_| ())
+        self.engine().delete(base, by).await
     }
 }

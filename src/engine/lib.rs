@@ -324,9 +324,7 @@ impl Engine {
             let message = "a base needs at least one table.";
             return Err(Fault::new(Code::InvalidSchema, message).about("tables"));
         }
-        for table in tables {
-            draft.edit(&SchemaEdit::CreateTable(table), now)?;
-        }
+        draft.create_tables(&tables, now)?;
         draft.edit(&SchemaEdit::RenameBase(name.to_owned()), now)?;
         let (reply, answer) = oneshot::channel();
         let (snapshot, comments, kind) = (draft.snapshot, Vec::new(), ChangeKind::BaseCreated);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod columns;
+mod create;
 mod draft;
 mod links;
 mod options;
@@ -20,6 +21,7 @@ use tablewright_core::model::{RecordId, TableId};
 use crate::base::Snapshot;
 
 pub use apply::Applied;
+pub use create::other_side_name;
 pub use draft::Draft;
 pub use links::complete_inverses;
 

@@ -114,7 +114,7 @@ pub fn wire_tool(entry: &Entry) -> Tool {
     let wording = &entry.wording;
     let annotations = ToolAnnotations::new()
         .read_only(!wording.scope.changes())
-        .destructive(wording.scope.changes() && entry.name != "create_records")
+        .destructive(wording.scope.changes() && !wording.additive)
         .idempotent(wording.idempotent)
         .open_world(wording.open_world);
     let mut tool = Tool::new(entry.name, wording.description.clone(), entry.input_schema.clone())

@@ -33,6 +33,9 @@ pub struct Wording {
     /// Calling it again changes nothing more.
     #[serde(default)]
     pub idempotent: bool,
+    /// It only adds: nothing that is there is changed or lost.
+    #[serde(default)]
+    pub additive: bool,
     /// It reaches beyond this program and the bases.
     #[serde(default)]
     pub open_world: bool,

@@ -11,6 +11,8 @@ use tablewright_door::TableView;
 use tablewright_engine::base::Filter;
 use tablewright_formula::{filter as structured, syntax};
 
+use crate::write::accept_value;
+
 /// Which records are wanted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
@@ -27,6 +29,11 @@ impl JsonSchema for FilterArg {
 }
 
 impl FilterArg {
+    /// The same with its texts whole again, to be kept.
+    pub(crate) fn accepted(self) -> Result<Self, Fault> {
+        accept_value(self.0).map(Self)
+    }
+
     /// The formula it stands for.
     pub(crate) fn formula(&self, view: &TableView) -> Result<Option<String>, Fault> {
         let bad = |message: String| Fault::new(Code::InvalidArguments, format!("filter: {message}"));

@@ -2,7 +2,9 @@
 
 pub mod attachments;
 pub mod bulk;
+pub mod comments;
 mod cursor;
+pub mod design;
 mod filter;
 pub mod formulas;
 pub mod records;
@@ -21,6 +23,8 @@ pub fn registry() -> Result<Registry, Error> {
         ("records.toml", include_str!("../../tools/records.toml")),
         ("formulas.toml", include_str!("../../tools/formulas.toml")),
         ("attachments.toml", include_str!("../../tools/attachments.toml")),
+        ("design.toml", include_str!("../../tools/design.toml")),
+        ("comments.toml", include_str!("../../tools/comments.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -38,5 +42,18 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<formulas::AssessFormulaImpact>()
         .with::<attachments::UploadAttachment>()
         .with::<attachments::GetAttachment>()
+        .with::<design::CreateBase>()
+        .with::<design::CreateTable>()
+        .with::<design::UpdateTable>()
+        .with::<design::CreateField>()
+        .with::<design::UpdateField>()
+        .with::<design::CreateView>()
+        .with::<design::UpdateView>()
+        .with::<design::DeleteView>()
+        .with::<design::DeleteField>()
+        .with::<design::DeleteTable>()
+        .with::<design::DeleteBase>()
+        .with::<comments::ListComments>()
+        .with::<comments::AddComment>()
         .build(catalogue)
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tablewright_core::model::{RecordId, Reference, Sort};
+use tablewright_core::model::{RecordId, Reference, Sort, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
 use tablewright_engine::base::query::{After, of_view};
@@ -72,6 +72,18 @@ const MAX_EXPANDED: usize = 10;
 /// Ids a note lists.
 const IDS_IN_NOTE: usize = 20;
 
+/// The order that is asked for.
+pub(crate) fn order(table: &Table, wanted: &[SortBy]) -> Result<Vec<Sort>, Fault> {
+    if wanted.len() > MAX_SORTS {
+        let message = format!("sort takes at most {MAX_SORTS} fields, not {}.", wanted.len());
+        return Err(Fault::new(Code::InvalidArguments, message));
+    }
+    wanted
+        .iter()
+        .map(|s| Ok(Sort { field: table.field(&s.field)?.id, descending: s.direction == Direction::Desc }))
+        .collect()
+}
+
 /// Ids for a note: the first few, and how many more there are.
 fn some_ids(ids: &[String]) -> String {
     let shown = ids[..ids.len().min(IDS_IN_NOTE)].join(", ");
@@ -81,7 +93,7 @@ fn some_ids(ids: &[String]) -> String {
     }
 }
 
-fn checked_limit(context: &CallContext, asked: Option<usize>) -> Result<usize, Fault> {
+pub(crate) fn checked_limit(context: &CallContext, asked: Option<usize>) -> Result<usize, Fault> {
     match asked {
         None => Ok(context.limits.rows),
         Some(n @ 1..=MAX_ROWS) => Ok(n),
@@ -105,16 +117,7 @@ impl Tool for ListRecords {
             None => (Vec::new(), table.fields.iter().map(|f| f.id).collect()),
         };
         if let Some(wanted) = &args.sort {
-            if wanted.len() > MAX_SORTS {
-                let message = format!("sort takes at most {MAX_SORTS} fields, not {}.", wanted.len());
-                return Err(Fault::new(Code::InvalidArguments, message));
-            }
-            sorts = wanted
-                .iter()
-                .map(|s| {
-                    Ok(Sort { field: table.field(&s.field)?.id, descending: s.direction == Direction::Desc })
-                })
-                .collect::<Result<_, Fault>>()?;
+            sorts = order(table, wanted)?;
         }
         let otherwise = shown.into_iter().filter_map(|id| table.field_index(id)).collect();
         let fields = places(&view, args.fields.as_deref(), otherwise)?;

@@ -25,6 +25,8 @@ pub(crate) struct Rows {
     pub(crate) text: String,
     pub(crate) records: Vec<Value>,
     format: Format,
+    /// What the rows are.
+    what: &'static str,
     used: usize,
     /// How much of it is the last header: one row always fits behind it.
     header: usize,
@@ -36,7 +38,13 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(context: &CallContext, format: Format) -> Self {
+        Self::of(context, format, "records")
+    }
+
+    /// Rows that are something else than records.
+    pub(crate) fn of(context: &CallContext, format: Format, what: &'static str) -> Self {
         Self {
+            what,
             text: String::with_capacity(if format == Format::Tsv { 16 * 1024 } else { 0 }),
             records: Vec::new(),
             format,
@@ -156,7 +164,7 @@ impl Rows {
     pub(crate) fn finish(self, context: &CallContext, about: About) -> Answer {
         if self.format == Format::Json {
             let mut result = Map::new();
-            result.insert("records".into(), Value::Array(self.records));
+            result.insert(self.what.into(), Value::Array(self.records));
             if let Value::Object(about) = serde_json::to_value(&about).unwrap_or_default() {
                 result.extend(about);
             }
@@ -166,7 +174,7 @@ impl Rows {
         context.boundary.open(&mut out);
         out.push_str(&self.text);
         context.boundary.close(&mut out);
-        out.push_str(&about.line());
+        out.push_str(&about.line(self.what));
         Answer::Text(out)
     }
 }
@@ -208,9 +216,9 @@ impl About {
         Self { returned, total, cursor: None, source: "local", age_seconds: 0, note: None }
     }
 
-    fn line(&self) -> String {
+    fn line(&self, what: &str) -> String {
         let mut line = format!(
-            "{} of {} records; source {}, age {} s",
+            "{} of {} {what}; source {}, age {} s",
             self.returned, self.total, self.source, self.age_seconds
         );
         match &self.cursor {

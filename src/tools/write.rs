@@ -14,21 +14,24 @@ use crate::records::record_id;
 use crate::written::Written;
 
 /// Makes texts whole again that were escaped to be shown, and refuses cut ones.
+pub(crate) fn accept_value(value: Value) -> Result<Value, Fault> {
+    Ok(match value {
+        Value::String(given) => Value::String(text::accept(&given)?),
+        Value::Array(items) => Value::Array(items.into_iter().map(accept_value).collect::<Result<_, _>>()?),
+        Value::Object(map) => {
+            let whole = map.into_iter().map(|(k, v)| Ok((k, accept_value(v)?)));
+            Value::Object(whole.collect::<Result<_, Fault>>()?)
+        }
+        other => other,
+    })
+}
+
+/// The same for the cells of a record and the names of their fields.
 fn accept(cells: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
-    fn walk(value: Value) -> Result<Value, Fault> {
-        Ok(match value {
-            Value::String(given) => Value::String(text::accept(&given)?),
-            Value::Array(items) => Value::Array(items.into_iter().map(walk).collect::<Result<_, _>>()?),
-            Value::Object(map) => {
-                Value::Object(map.into_iter().map(|(k, v)| Ok((k, walk(v)?))).collect::<Result<_, Fault>>()?)
-            }
-            other => other,
-        })
-    }
     cells
         .into_iter()
         .map(|(name, value)| {
-            let value = walk(value).map_err(|f| f.within(format_args!("field {name:?}")))?;
+            let value = accept_value(value).map_err(|f| f.within(format_args!("field {name:?}")))?;
             Ok((text::accept(&name)?, value))
         })
         .collect()

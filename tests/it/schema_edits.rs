@@ -65,6 +65,7 @@ fn new_field(name: &str, type_name: &str, options: Value) -> NewField {
         type_name: type_name.into(),
         description: None,
         options: options.as_object().cloned(),
+        ..NewField::default()
     }
 }
 
@@ -106,6 +107,7 @@ fn what_was_edited_is_there_after_a_restart() {
                     json!({"choices": [{"name": "walk-in"}, {"name": "booked"}]}),
                 ),
             ],
+            ..NewTable::default()
         };
         let made = edit(&engine, SchemaEdit::CreateTable(new)).await.unwrap();
         let visits = made.edit.table.unwrap().to_string();
@@ -199,16 +201,16 @@ fn impossible_edits_are_refused_and_change_nothing() {
             (
                 SchemaEdit::CreateTable(NewTable {
                     name: "Makers".into(),
-                    description: None,
                     fields: vec![new_field("N", "number", json!({}))],
+                    ..NewTable::default()
                 }),
                 "already",
             ),
             (
                 SchemaEdit::CreateTable(NewTable {
                     name: "T".into(),
-                    description: None,
                     fields: vec![new_field("N", "checkbox", json!({}))],
+                    ..NewTable::default()
                 }),
                 "name records",
             ),
@@ -330,8 +332,8 @@ fn a_base_is_made_from_nothing() {
         assert!(engine.create_base("Empty", Vec::new(), "test".into()).await.is_err());
         let tables = vec![NewTable {
             name: "People".into(),
-            description: None,
             fields: vec![new_field("Name", "singleLineText", json!({}))],
+            ..NewTable::default()
         }];
         let (id, _) = engine.create_base(" Club ", tables, "test".into()).await.unwrap();
         engine.close().await;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tablewright_core::Fault;
 use tablewright_core::clock::HeldClock;
 use tablewright_core::model::{BaseId, RecordId, WebhookId};
+use tablewright_door::files::{self, Files};
 use tablewright_door::webhooks::{Made, NewWebhook, Options, Page};
 use tablewright_door::{Call, Caller, Door, Rights, Webhooks};
 use tablewright_engine::fetch::{self, Fetcher};
@@ -32,6 +33,7 @@ pub const DAY: i64 = 86_400_000;
 /// An engine on a data directory with webhooks that run.
 pub struct Rig {
     pub engine: Engine,
+    files: Files,
     pub webhooks: Webhooks,
     pub clock: HeldClock,
     stop: CancellationToken,
@@ -105,8 +107,11 @@ impl Rig {
             Engine::open(directory.to_owned(), engine_options, Arc::new(clock.clone())).await.unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let fetcher = Fetcher::new(&fetch::Options { allowed_private: vec!["127.0.0.1".into()] }).unwrap();
+        let (store, held) = (engine.store().clone(), Arc::new(clock.clone()));
+        let files =
+            Files::open(directory, files::Options::default(), fetcher.clone(), store, held).await.unwrap();
         let webhooks = Webhooks::open(engine.clone(), fetcher, Options::default()).await.unwrap();
-        Self { engine, webhooks, clock: clock.clone(), stop: CancellationToken::new(), running: None }
+        Self { engine, files, webhooks, clock: clock.clone(), stop: CancellationToken::new(), running: None }
     }
 
     pub fn run(&mut self) {
@@ -137,7 +142,7 @@ impl Rig {
     }
 
     pub fn call(&self) -> Call {
-        Door::new(self.engine.clone()).call(Caller::local("test", Rights::ALL), "webhook")
+        Door::new(self.engine.clone(), self.files.clone()).call(Caller::local("test", Rights::ALL), "webhook")
     }
 
     pub async fn create(&self, specification: Value, url: Option<&str>) -> Result<Made, Fault> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tablewright_core::model::field::ThroughLink;
-use tablewright_core::model::{Base, Choice, ChoiceId, Field, FieldType, Table, TableId};
+use tablewright_core::model::{Base, Choice, ChoiceId, Field, FieldType, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_formula::{Problem, Scope, compile};
 
@@ -39,7 +39,7 @@ pub(super) fn check_primary(field: &NewField) -> Result<(), Fault> {
 }
 
 /// A field of this type with complete options.
-pub(super) fn new_field(schema: &Base, table: TableId, name: String, new: &NewField) -> Result<Field, Fault> {
+pub(super) fn new_field(schema: &Base, name: String, new: &NewField) -> Result<Field, Fault> {
     let mut options = new.options.clone().unwrap_or_default();
     complete(&new.type_name, &mut options).map_err(|f| f.within(format_args!("field {name:?}")))?;
     if let Some(Value::String(id)) = options.get("linkedTableId") {
@@ -59,8 +59,7 @@ pub(super) fn new_field(schema: &Base, table: TableId, name: String, new: &NewFi
         }
         _ => {
             check_choices(&field)?;
-            check_through(schema, table, &field)?;
-            Ok(field)
+            Ok(Field { id: new.id.unwrap_or(field.id), ..field })
         }
     }
 }
@@ -147,6 +146,8 @@ fn complete(type_name: &str, options: &mut Map<String, Value>) -> Result<(), Fau
         "multipleRecordLinks" => {
             options.entry("isReversed").or_insert_with(|| json!(false));
             options.entry("prefersSingleRecordLink").or_insert_with(|| json!(false));
+            // The other side is made, never named.
+            options.shift_remove("inverseLinkFieldId");
             if !options.get("linkedTableId").is_some_and(Value::is_string) {
                 return Err(refused("options.linkedTableId must name the table to link to, by id."));
             }
@@ -178,17 +179,16 @@ fn check_choices(field: &Field) -> Result<(), Fault> {
 }
 
 /// Lookups, rollups and counts go through a link of their own table.
-fn check_through(schema: &Base, table: TableId, field: &Field) -> Result<(), Fault> {
+fn check_through(schema: &Base, table: &Table, field: &Field) -> Result<(), Fault> {
     let (through, needs_source): (&ThroughLink, bool) = match &field.kind {
         FieldType::Lookup(through) | FieldType::Rollup(through, _) => (through, true),
         FieldType::Count(through) => (through, false),
         _ => return Ok(()),
     };
     let wants = |what: &str| refused(format!("field {:?}: options.{what}", field.name));
-    let held = schema.table_by_id(table);
     let link = through
         .record_link_field_id
-        .and_then(|id| held?.field_by_id(id)?.link())
+        .and_then(|id| table.field_by_id(id)?.link())
         .ok_or_else(|| wants("recordLinkFieldId must be a link field of this table, by id."))?;
     let linked = schema.table_by_id(link.linked_table_id);
     let source = through.field_id_in_linked_table.and_then(|id| linked?.field_by_id(id));
@@ -200,6 +200,7 @@ fn check_through(schema: &Base, table: TableId, field: &Field) -> Result<(), Fau
 
 /// Refuses a computed field that does not work, with the reason.
 pub(super) fn must_work(schema: &Base, table: &Table, field: &Field) -> Result<(), Fault> {
+    check_through(schema, table, field)?;
     let problem = |problems: Vec<Problem>| {
         refused(format!("field {:?}: {}", field.name, Problem::joined(&problems))).about(field.name.as_str())
     };
@@ -221,39 +222,8 @@ pub(super) fn must_work(schema: &Base, table: &Table, field: &Field) -> Result<(
     }
 }
 
-/// Makes the other side of a new link field and ties the two together. A link of a table to itself
-/// has no other side.
-pub(super) fn inverse_of(
-    schema: &Base,
-    table: TableId,
-    field: &mut Field,
-) -> Result<Option<(TableId, Field)>, Fault> {
-    let Some(link) = field.link() else { return Ok(None) };
-    let other = link.linked_table_id;
-    let (Some(here), Some(there)) = (schema.table_by_id(table), schema.table_by_id(other)) else {
-        return Ok(None);
-    };
-    if other == table {
-        let options = field.options.get_or_insert_default();
-        options.shift_remove("inverseLinkFieldId");
-        *field = again(field)?;
-        return Ok(None);
-    }
-    let taken = |name: &str| there.fields.iter().any(|f| f.name.to_lowercase() == name.to_lowercase());
-    let name = (1..)
-        .map(|n| if n == 1 { here.name.clone() } else { format!("{} {n}", here.name) })
-        .find(|name| !taken(name))
-        .unwrap_or_default();
-    let back = json!({"linkedTableId": table, "isReversed": false, "prefersSingleRecordLink": false,
-        "inverseLinkFieldId": field.id});
-    let inverse = Field::new(&name, "multipleRecordLinks", back.as_object().cloned())?;
-    field.options.get_or_insert_default().insert("inverseLinkFieldId".into(), json!(inverse.id));
-    *field = again(field)?;
-    Ok(Some((other, inverse)))
-}
-
 /// The field read again from its options.
-fn again(field: &Field) -> Result<Field, Fault> {
+pub(super) fn again(field: &Field) -> Result<Field, Fault> {
     let read = Field::new(&field.name, &field.type_name, field.options.clone())?;
     Ok(Field { id: field.id, description: field.description.clone(), ..read })
 }

@@ -12,6 +12,7 @@ use tablewright_core::model::{Base, Field, FieldId, FieldType, Sort, Table, Tabl
 use tablewright_core::{Code, Fault};
 
 use super::columns;
+use super::create;
 use super::draft::Draft;
 use super::options;
 use crate::base::SchemaChange;
@@ -19,16 +20,28 @@ use crate::base::changes::Named;
 use crate::compute::settle;
 
 /// Most tables of a base, fields of a table and views of a table, as in Airtable.
-const MAX_TABLES: usize = 1_000;
-const MAX_FIELDS: usize = 500;
+pub(super) const MAX_TABLES: usize = 1_000;
+pub(super) const MAX_FIELDS: usize = 500;
 const MAX_VIEWS: usize = 1_000;
 /// Longest name and description, in characters.
 const MAX_NAME: usize = 255;
 const MAX_DESCRIPTION: usize = 20_000;
 
+/// The field on the other side of a new link.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherSide {
+    /// Its id; a link field made in the same edit is taken, or else one is made.
+    pub id: FieldId,
+    /// What it is called.
+    pub name: String,
+}
+
 /// A field to be made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NewField {
+    /// Its id, when others of the same edit name it; made when absent.
+    #[serde(skip)]
+    pub id: Option<FieldId>,
     /// Unique within the table, ignoring case.
     pub name: String,
     /// Airtable's name of the type.
@@ -40,11 +53,17 @@ pub struct NewField {
     /// As the Web API takes them; what is left out gets its usual value.
     #[serde(default)]
     pub options: Option<Map<String, Value>>,
+    /// The other side of a link; made and named after the table when absent.
+    #[serde(skip)]
+    pub other_side: Option<OtherSide>,
 }
 
 /// A table to be made; its first field is the primary one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NewTable {
+    /// Its id, when others of the same edit name it; made when absent.
+    #[serde(skip)]
+    pub id: Option<TableId>,
     /// Unique within the base, ignoring case.
     pub name: String,
     /// What it is for.
@@ -120,13 +139,39 @@ pub(super) fn refused(message: impl Into<String>) -> Fault {
 impl Draft {
     /// Carries out an edit at `now`; the error says what to change, and then nothing is changed.
     pub fn edit(&mut self, edit: &SchemaEdit, now: i64) -> Result<Edit, Fault> {
+        let defines = match edit {
+            SchemaEdit::CreateTable(_) | SchemaEdit::CreateField { .. } => true,
+            SchemaEdit::UpdateField { options, .. } => options.is_some(),
+            _ => false,
+        };
+        self.carry_out(defines, now, |schema| make(schema, edit))
+    }
+
+    /// Makes tables together: their links, lookups and rollups may name each other.
+    pub fn create_tables(&mut self, tables: &[NewTable], now: i64) -> Result<Edit, Fault> {
+        self.carry_out(true, now, |schema| {
+            let mut made = Edit::default();
+            create::tables(schema, tables, &mut made)?;
+            Ok(made)
+        })
+    }
+
+    /// `defines`: the edit says how fields work, so they must.
+    fn carry_out(
+        &mut self,
+        defines: bool,
+        now: i64,
+        make: impl FnOnce(&mut Base) -> Result<Edit, Fault>,
+    ) -> Result<Edit, Fault> {
         let before = self.snapshot.schema.clone();
         let mut schema = Base::clone(&before);
-        let mut made = make(&mut schema, edit)?;
+        let mut made = make(&mut schema)?;
         refuse_twins(&schema)?;
         schema.validate().map_err(|fault| refused(fault.message))?;
         settle(&mut schema).map_err(|fault| refused(fault.message))?;
-        must_compute(&schema, &made, edit)?;
+        if defines {
+            must_compute(&schema, &made)?;
+        }
         columns::follow(self, Arc::new(schema), &made, now)?;
         note_settled(&before, &self.snapshot.schema, &mut made);
         self.schema_changed = true;
@@ -143,7 +188,7 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             let before = std::mem::replace(&mut schema.name, after.clone());
             made.changes.push(SchemaChange::BaseRenamed { before, after });
         }
-        SchemaEdit::CreateTable(new) => create_table(schema, new, &mut made)?,
+        SchemaEdit::CreateTable(new) => create::tables(schema, std::slice::from_ref(new), &mut made)?,
         SchemaEdit::UpdateTable { table, name, description } => {
             let (was, is) = {
                 let held = table_mut(schema, *table)?;
@@ -157,7 +202,7 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
         }
         SchemaEdit::DeleteTable(table) => delete_table(schema, *table, &mut made)?,
         SchemaEdit::CreateField { table, field } => {
-            let id = add_field(schema, *table, field, &mut made)?;
+            let id = create::field(schema, *table, field, &mut made)?;
             (made.table, made.field) = (Some(*table), Some(id));
         }
         SchemaEdit::UpdateField { table, field, name, description, options } => {
@@ -215,66 +260,6 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
         }
     }
     Ok(made)
-}
-
-fn create_table(schema: &mut Base, new: &NewTable, made: &mut Edit) -> Result<(), Fault> {
-    if schema.tables.len() >= MAX_TABLES {
-        return Err(refused(format!("a base has at most {MAX_TABLES} tables.")));
-    }
-    let name = given_name("the table", &new.name)?;
-    let Some(first) = new.fields.first() else {
-        return Err(refused(format!("table {name:?} needs at least one field.")));
-    };
-    options::check_primary(first)?;
-    let mut description = None;
-    describe(&mut description, &new.description)?;
-    let id = TableId::random();
-    schema.tables.push(Table {
-        id,
-        name,
-        description,
-        primary_field_id: FieldId::random(),
-        fields: Vec::new(),
-        views: vec![View {
-            id: ViewId::random(),
-            name: "Grid view".into(),
-            kind: "grid".into(),
-            visible_field_ids: None,
-            filter_formula: None,
-            sorts: Vec::new(),
-            other: Map::new(),
-        }],
-        other: Map::new(),
-    });
-    for (at, field) in new.fields.iter().enumerate() {
-        let field = add_field(schema, id, field, made)?;
-        if at == 0 {
-            table_mut(schema, id)?.primary_field_id = field;
-        }
-    }
-    // The fields are told with their table.
-    made.changes.retain(|c| !matches!(c, SchemaChange::FieldCreated { table, .. } if *table == id));
-    made.changes.insert(0, SchemaChange::TableCreated { table: id });
-    made.table = Some(id);
-    Ok(())
-}
-
-fn add_field(schema: &mut Base, table: TableId, new: &NewField, made: &mut Edit) -> Result<FieldId, Fault> {
-    let name = given_name("the field", &new.name)?;
-    let held = schema.table_by_id(table).ok_or_else(|| super::apply::missing_table(table))?;
-    if held.fields.len() >= MAX_FIELDS {
-        return Err(refused(format!("a table has at most {MAX_FIELDS} fields.")));
-    }
-    let mut field = options::new_field(schema, table, name, new)?;
-    describe(&mut field.description, &new.description)?;
-    let id = field.id;
-    if let Some((other, inverse)) = options::inverse_of(schema, table, &mut field)? {
-        made.changes.push(SchemaChange::FieldCreated { table: other, field: inverse.clone() });
-        table_mut(schema, other)?.fields.push(inverse);
-    }
-    made.changes.insert(0, SchemaChange::FieldCreated { table, field: field.clone() });
-    table_mut(schema, table)?.fields.push(field);
-    Ok(id)
 }
 
 fn delete_table(schema: &mut Base, id: TableId, made: &mut Edit) -> Result<(), Fault> {
@@ -353,13 +338,8 @@ fn refuse_twins(schema: &Base) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A field or view that was just written must work; others that it breaks say so in their options.
-fn must_compute(schema: &Base, made: &Edit, edit: &SchemaEdit) -> Result<(), Fault> {
-    let formula = match edit {
-        SchemaEdit::CreateTable(_) | SchemaEdit::CreateField { .. } => true,
-        SchemaEdit::UpdateField { options, .. } => options.is_some(),
-        _ => false,
-    };
+/// A field that was just written must work; others that it breaks say so in their options.
+fn must_compute(schema: &Base, made: &Edit) -> Result<(), Fault> {
     let fields = made.changes.iter().filter_map(|change| match change {
         SchemaChange::FieldCreated { table, field }
         | SchemaChange::FieldChanged { table, after: field, .. } => Some((*table, vec![field.id])),
@@ -368,7 +348,7 @@ fn must_compute(schema: &Base, made: &Edit, edit: &SchemaEdit) -> Result<(), Fau
         }
         _ => None,
     });
-    for (table, ids) in fields.filter(|_| formula) {
+    for (table, ids) in fields {
         let Some(held) = schema.table_by_id(table) else { continue };
         for field in ids.iter().filter_map(|id| held.field_by_id(*id)) {
             options::must_work(schema, held, field)?;
@@ -422,7 +402,7 @@ fn named_table(table: &Table) -> Named {
     Named { name: table.name.clone(), description: table.description.clone() }
 }
 
-fn table_mut(schema: &mut Base, id: TableId) -> Result<&mut Table, Fault> {
+pub(super) fn table_mut(schema: &mut Base, id: TableId) -> Result<&mut Table, Fault> {
     schema.tables.iter_mut().find(|t| t.id == id).ok_or_else(|| super::apply::missing_table(id))
 }
 
@@ -432,7 +412,7 @@ fn field_mut(schema: &mut Base, table: TableId, id: FieldId) -> Result<&mut Fiel
     Ok(&mut held.fields[at])
 }
 
-fn no_field(table: &Table, id: FieldId) -> Fault {
+pub(super) fn no_field(table: &Table, id: FieldId) -> Fault {
     Fault::new(Code::UnknownField, format!("table {:?} has no field {id}.", table.name)).about(id.to_string())
 }
 
@@ -441,7 +421,7 @@ fn no_view(table: &Table, id: ViewId) -> Fault {
 }
 
 /// A name as people may give it: some text on one line.
-fn given_name(what: &str, name: &str) -> Result<String, Fault> {
+pub(super) fn given_name(what: &str, name: &str) -> Result<String, Fault> {
     let name = name.trim();
     if name.is_empty() {
         return Err(refused(format!("{what} needs a name.")));
@@ -461,7 +441,7 @@ fn rename(held: &mut String, name: &Option<String>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn describe(held: &mut Option<String>, description: &Option<String>) -> Result<(), Fault> {
+pub(super) fn describe(held: &mut Option<String>, description: &Option<String>) -> Result<(), Fault> {
     let Some(text) = description else { return Ok(()) };
     if text.chars().count() > MAX_DESCRIPTION {
         return Err(refused(format!("a description has at most {MAX_DESCRIPTION} characters.")));

@@ -140,6 +140,9 @@ impl Store {
         }
         for (base, table) in &batch.gone_tables {
             for statement in [
+                "DELETE FROM comments WHERE base = $1 AND record IN
+                     (SELECT rows.id FROM rows JOIN tables ON rows.table_key = tables.key
+                      WHERE tables.base = $1 AND tables.id = $2)",
                 "DELETE FROM rows WHERE table_key = (SELECT key FROM tables WHERE base = $1 AND id = $2)",
                 "DELETE FROM tables WHERE base = $1 AND id = $2",
             ] {

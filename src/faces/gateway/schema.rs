@@ -77,7 +77,7 @@ fn new_field(mut body: Body, table: &str) -> Result<NewField, Refusal> {
             Err(Refusal::no_such_creation(&format!("{table}.{name}"), &type_name))
         }
         // Options are checked when the field is made.
-        _ => Ok(NewField { name, type_name, description, options }),
+        _ => Ok(NewField { name, type_name, description, options, ..NewField::default() }),
     }
 }
 
@@ -92,7 +92,7 @@ fn new_table(mut body: Body) -> Result<NewTable, Refusal> {
     }
     let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?, &name));
     let fields = fields.collect::<Result<_, _>>()?;
-    Ok(NewTable { name, description, fields })
+    Ok(NewTable { name, description, fields, ..NewTable::default() })
 }
 
 async fn edit(call: &mut Call, base: BaseId, edit: SchemaEdit, doing: While) -> Result<Edited, Refusal> {
@@ -132,8 +132,8 @@ pub(super) async fn create_base(call: &mut Call, mut body: Body) -> Result<Strin
     require(call, Need::Schema)?;
     let made = call.create_base(&name, tables).await;
     let made = made.map_err(|fault| Refusal::of(&fault, While::ChangingTable))?;
-    let tables: Vec<Value> = made.schema().tables.iter().map(|table| table_json(table, false)).collect();
-    Ok(json!({ "id": made.schema().id, "tables": tables }).to_string())
+    let tables: Vec<Value> = made.base.schema().tables.iter().map(|table| table_json(table, false)).collect();
+    Ok(json!({ "id": made.base.schema().id, "tables": tables }).to_string())
 }
 
 /// `DELETE /meta/bases/{base}`

@@ -257,7 +257,7 @@ fn fields_and_tables_are_told_to_those_who_want_them() {
         let about = SchemaEdit::UpdateTable { table: goods, name: Some("Wares".into()), description: None };
         rig.edit(about).await;
         let fields = vec![new_field("Code", "singleLineText", Value::Null)];
-        let new = NewTable { name: "Codes".into(), description: None, fields };
+        let new = NewTable { name: "Codes".into(), fields, ..NewTable::default() };
         let codes = rig.edit(SchemaEdit::CreateTable(new)).await.edit.table.unwrap();
         rig.edit(SchemaEdit::DeleteTable(codes)).await;
 
@@ -291,7 +291,12 @@ fn a_new_table_comes_with_its_fields() {
         let rig = Rig::open(&directory, &clock).await;
         let hook = rig.hook(wants(json!({"dataTypes": ["tableMetadata"]}))).await;
         let fields = vec![new_field("Code", "singleLineText", Value::Null)];
-        let new = NewTable { name: "Codes".into(), description: Some("All of them".into()), fields };
+        let new = NewTable {
+            name: "Codes".into(),
+            description: Some("All of them".into()),
+            fields,
+            ..NewTable::default()
+        };
         let made = rig.edit(SchemaEdit::CreateTable(new)).await;
         let table = made.edit.table.unwrap();
         let field = made.snapshot.schema.table_by_id(table).unwrap().fields[0].id;
