@@ -64,7 +64,7 @@ fn invalid(field: &str, what: impl std::fmt::Display) -> Fault {
     let message = format!(
         "field {field:?}: {what}; send files as {{\"url\": \"https://…\", \"filename\": \"a.pdf\"}}, or {{\"id\": \"att…\"}} to keep one."
     );
-    Fault::new(Code::InvalidValue, message)
+    Fault::new(Code::InvalidAttachment, message).about(field)
 }
 
 /// Replaces every file that a write names by the object its cell will keep.

@@ -120,6 +120,12 @@ impl Call {
         self.engine.snapshot(*id).await.map(BaseView::new)
     }
 
+    /// When a base came into the store, in milliseconds since the epoch.
+    pub async fn created(&self, base: &BaseView) -> Result<i64, Fault> {
+        let created = self.engine.store().created(base.schema().id).await.map_err(Fault::from)?;
+        Ok(created.unwrap_or_default())
+    }
+
     /// A table of a base, each by id, name or URL.
     pub async fn table(&mut self, base: &str, table: &str) -> Result<TableView, Fault> {
         let view = self.base(base).await?.table(table)?;

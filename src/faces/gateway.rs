@@ -19,6 +19,7 @@ mod refusal;
 mod route;
 mod schema;
 mod text;
+mod upload;
 mod write;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use self::query::Pairs;
 use self::rates::Rates;
 use self::refusal::Refusal;
 use self::route::Route;
+use self::upload::Addresses;
 use crate::http::Guard;
 
 /// Longest URL, in characters, as in Airtable.
@@ -143,34 +145,40 @@ impl Gateway {
 
     async fn run(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<String, Refusal> {
         let pairs = Pairs::of(sent.query)?;
+        let addresses = &Addresses::new(self, call, sent.headers);
         match route {
             Route::ListRecords(base, table) => {
                 let params = params::ListParams::of_query(&pairs)?;
-                list::list(self, call, base, &table, params).await
+                list::list(self, call, base, &table, params, addresses).await
             }
             Route::ListByPost(base, table) => {
                 let params = params::ListParams::of_body(&pairs, &sent.object().await?)?;
-                list::list(self, call, base, &table, params).await
+                list::list(self, call, base, &table, params, addresses).await
             }
             Route::GetRecord(base, table, record) => {
-                list::get(call, base, &table, record, params::of_record(&pairs)?).await
+                list::get(call, base, &table, record, params::of_record(&pairs)?, addresses).await
             }
             Route::CreateRecords(base, table) => {
                 pairs.none()?;
-                write::create(call, base, &table, sent.object().await?).await
+                write::create(call, base, &table, sent.object().await?, addresses).await
             }
             Route::UpdateRecords(base, table, replace) => {
                 pairs.none()?;
-                write::update_many(call, base, &table, replace, sent.object().await?).await
+                write::update_many(call, base, &table, replace, sent.object().await?, addresses).await
             }
             Route::UpdateRecord(base, table, record, replace) => {
                 pairs.none()?;
-                write::update_one(call, base, &table, record, replace, sent.object().await?).await
+                write::update_one(call, base, &table, record, replace, sent.object().await?, addresses).await
             }
             Route::DeleteRecords(base, table) => write::delete_many(call, base, &table, &pairs).await,
             Route::DeleteRecord(base, table, record) => {
                 pairs.none()?;
                 write::delete_one(call, base, &table, record).await
+            }
+            Route::Upload(base, record, field) => {
+                pairs.none()?;
+                let body = sent.object_within(upload::most_bytes(call)).await?;
+                upload::upload(call, base, record, &field, body, addresses).await
             }
             Route::ListComments(base, table, record) => {
                 comments::list(self, call, base, &table, record, &pairs).await

@@ -1,5 +1,6 @@
 //! The REST face, spoken to as Airtable's clients speak to Airtable.
 
+mod attachments;
 mod comments;
 mod limits;
 mod list;
@@ -44,6 +45,10 @@ impl Rest {
     pub fn with_scopes(self, name: &str, scopes: &str) -> Self {
         let token = self.data.ok(&["token", "create", "--name", name, "--scopes", scopes]).trim().to_owned();
         Self { token, ..self }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.server.address
     }
 
     /// A request exactly as given; `path` from `/v0` on.

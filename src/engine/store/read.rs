@@ -41,6 +41,12 @@ impl Store {
             .collect()
     }
 
+    /// When a base came into the store, in milliseconds since the epoch; `None` when there is none.
+    pub async fn created(&self, id: BaseId) -> Result<Option<i64>, Error> {
+        let query = sqlx::query_scalar("SELECT created_at FROM bases WHERE id = $1");
+        Ok(query.bind(id.to_string()).fetch_optional(&self.pool).await?)
+    }
+
     /// The settled schema of a base; `None` when there is none of that id.
     pub async fn schema(&self, id: BaseId) -> Result<Option<Base>, Error> {
         let found: Option<(String, String)> = sqlx::query_as("SELECT name, tables FROM bases WHERE id = $1")

@@ -8,7 +8,7 @@ use tablewright_core::strict;
 use super::refusal::Refusal;
 use crate::http::body::{Unread, read};
 
-/// Most bytes of a body; an upload of 5 MB is 7 MB in base64.
+/// Most bytes of a body, but for uploads.
 const MAX_BODY: usize = 8 << 20;
 
 /// What a request brings beside its path.
@@ -24,14 +24,19 @@ pub(super) struct Sent<'a> {
 impl Sent<'_> {
     /// The body as a JSON object.
     pub(super) async fn object(self) -> Result<Map<String, Value>, Refusal> {
+        self.object_within(MAX_BODY).await
+    }
+
+    /// The body as a JSON object of at most `most` bytes.
+    pub(super) async fn object_within(self, most: usize) -> Result<Map<String, Value>, Refusal> {
         let kind =
             self.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Refusal::body("send it with Content-Type: application/json"));
         }
-        let bytes = read(self.body, MAX_BODY).await.map_err(|unread| match unread {
-            Unread::TooLong => Refusal::too_large(MAX_BODY),
+        let bytes = read(self.body, most).await.map_err(|unread| match unread {
+            Unread::TooLong => Refusal::too_large(most),
             Unread::TooSlow => Refusal::too_slow(),
             Unread::Broken => Refusal::body("it broke off"),
         })?;

@@ -6,13 +6,14 @@
 use std::fmt::Write as _;
 
 use tablewright_core::model::cell::{BLANK_CHOICE, BLANK_INSTANT, json_number, push_date, push_instant};
-use tablewright_core::model::{Choice, Field, FieldId, RecordId};
+use tablewright_core::model::{Cell, Choice, Field, FieldId, FieldType, RecordId};
 use tablewright_door::TableView;
 use tablewright_engine::base::Column;
 use tablewright_engine::base::column::{Data, number};
 
 use super::params::Shape;
 use super::text::CellText;
+use super::upload::Addresses;
 
 /// Appends a text in quotes.
 pub(super) fn push_string(out: &mut String, text: &str) {
@@ -69,6 +70,8 @@ struct Written<'v> {
     /// Where its key lies among the keys.
     key: std::ops::Range<usize>,
     date_only: bool,
+    /// True where files may be, which get addresses.
+    files: bool,
 }
 
 /// Writes the records of one answer.
@@ -80,11 +83,17 @@ pub(super) struct RecordWriter<'v> {
     /// How texts are written, when cells are to be texts.
     texts: Option<Vec<CellText<'v>>>,
     link_objects: bool,
+    addresses: &'v Addresses,
 }
 
 impl<'v> RecordWriter<'v> {
     /// Writes the fields at these places, or all.
-    pub(super) fn new(view: &'v TableView, places: Option<&[usize]>, shape: Shape) -> Self {
+    pub(super) fn new(
+        view: &'v TableView,
+        places: Option<&[usize]>,
+        shape: Shape,
+        addresses: &'v Addresses,
+    ) -> Self {
         let table = view.schema();
         let mut keys = String::with_capacity(table.fields.len() * 24);
         let mut written = Vec::with_capacity(places.map_or(table.fields.len(), <[usize]>::len));
@@ -98,7 +107,15 @@ impl<'v> RecordWriter<'v> {
             }
             keys.push(':');
             let date_only = field.kind.shows_date_only();
-            written.push(Written { at, field, column: view.column(at), key: start..keys.len(), date_only });
+            let files = matches!(field.kind, FieldType::Attachments | FieldType::Lookup(_));
+            written.push(Written {
+                at,
+                field,
+                column: view.column(at),
+                key: start..keys.len(),
+                date_only,
+                files,
+            });
         };
         match places {
             Some(places) => places.iter().copied().for_each(&mut add),
@@ -106,7 +123,7 @@ impl<'v> RecordWriter<'v> {
         }
         let texts =
             shape.text.map(|reader| written.iter().map(|w| CellText::new(view, w.field, reader)).collect());
-        Self { view, fields: written, keys, texts, link_objects: shape.link_objects }
+        Self { view, fields: written, keys, texts, link_objects: shape.link_objects, addresses }
     }
 
     /// Bytes a record takes, about.
@@ -134,7 +151,11 @@ impl<'v> RecordWriter<'v> {
                 None => self.cell(out, written, slot),
                 Some(texts) => {
                     let mut text = String::new();
-                    texts[n].push(&mut text, &self.view.cell(slot, written.at));
+                    let cell = match self.view.cell(slot, written.at) {
+                        Cell::Json(value) if written.files => Cell::Json(self.addresses.shown(&value).into()),
+                        cell => cell,
+                    };
+                    texts[n].push(&mut text, &cell);
                     push_string(out, &text);
                     !text.is_empty()
                 }
@@ -208,7 +229,11 @@ impl<'v> RecordWriter<'v> {
             }
             Data::Json(values) => {
                 let Some(value) = values.get(slot) else { return false };
-                let _ = write!(out, "{value}");
+                let _ = if written.files {
+                    write!(out, "{}", self.addresses.shown(value))
+                } else {
+                    write!(out, "{value}")
+                };
                 true
             }
         }

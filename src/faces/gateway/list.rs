@@ -10,6 +10,7 @@ use super::json::{RecordWriter, push_string};
 use super::page::List;
 use super::params::{ListParams, Shape};
 use super::refusal::{Refusal, While};
+use super::upload::Addresses;
 
 /// Bytes from which a page ends early; the rest comes with the next one.
 const MAX_ANSWER: usize = 32 << 20;
@@ -31,6 +32,7 @@ pub(super) async fn list(
     base: BaseId,
     wanted: &str,
     params: ListParams,
+    addresses: &Addresses,
 ) -> Result<String, Refusal> {
     require(call, Need::Read)?;
     let view = table(call, base, wanted).await?;
@@ -45,7 +47,7 @@ pub(super) async fn list(
     } else {
         None
     };
-    let writer = RecordWriter::new(&view, places.as_deref(), params.shape);
+    let writer = RecordWriter::new(&view, places.as_deref(), params.shape, addresses);
     let mut out = String::with_capacity(64 + page.slots.len() * writer.record_size());
     out.push_str("{\"records\":[");
     let mut written = 0;
@@ -76,6 +78,7 @@ pub(super) async fn get(
     wanted: &str,
     record: RecordId,
     shape: Shape,
+    addresses: &Addresses,
 ) -> Result<String, Refusal> {
     require(call, Need::Read)?;
     let view = table(call, base, wanted).await?;
@@ -84,7 +87,7 @@ pub(super) async fn get(
         None => view.base().tables().find_map(|other| other.slot(&record).map(|slot| (other, slot))),
     };
     let (view, slot) = found.ok_or_else(|| Refusal::not_permitted(Code::UnknownRecord))?;
-    let writer = RecordWriter::new(&view, None, shape);
+    let writer = RecordWriter::new(&view, None, shape, addresses);
     let mut out = String::with_capacity(writer.record_size());
     writer.record(&mut out, slot, None);
     Ok(out)

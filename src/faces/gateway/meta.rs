@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tablewright_core::Code;
+use tablewright_core::model::cell::instant_text;
 use tablewright_core::model::id::{BaseKind, Id};
 use tablewright_core::model::{BaseId, Field, Table, View, ViewId, WorkspaceId};
 use tablewright_door::access::Need;
@@ -104,9 +105,11 @@ pub(super) async fn get_base(call: &mut Call, id: BaseId, pairs: &Pairs) -> Resu
     let parts = included(pairs, &["collaborators", "inviteLinks", "interfaces", "packages"])?;
     require(call, Need::Describe)?;
     let view = base(call, id).await?;
+    let created = call.created(&view).await.map_err(|fault| Refusal::of(&fault, While::Reading))?;
     let level = permission_level(call.caller().rights);
     let mut answer = json!({
-        "id": id, "name": view.schema().name, "permissionLevel": level, "workspaceId": workspace(),
+        "id": id, "name": view.schema().name, "createdTime": instant_text(created),
+        "permissionLevel": level, "workspaceId": workspace(),
     });
     // Bases that live here are shared by tokens alone.
     for part in parts {

@@ -182,6 +182,17 @@ impl Refusal {
         Self::unprocessable("DUPLICATE_OR_EMPTY_FIELD_NAME", Code::InvalidArguments, message)
     }
 
+    /// A value that does not fit its field.
+    pub(super) fn value(field: &str) -> Self {
+        let message = format!("Field \"{field}\" cannot accept the provided value");
+        Self::unprocessable("INVALID_VALUE_FOR_COLUMN", Code::InvalidValue, message)
+    }
+
+    /// Something among files that is no file.
+    pub(super) fn attachment() -> Self {
+        Self::silent("INVALID_ATTACHMENT_OBJECT", Code::InvalidAttachment)
+    }
+
     /// A formula that cannot be used as a filter.
     pub(super) fn formula(why: &str) -> Self {
         let message = format!("The formula for filtering records is invalid: {why}");
@@ -200,6 +211,11 @@ impl Refusal {
     /// A body beyond the bound.
     pub(super) fn too_large(most: usize) -> Self {
         let message = format!("A request body may have at most {most} bytes.");
+        Self::typed(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", Code::LimitExceeded, message)
+    }
+
+    /// A file beyond the bound.
+    pub(super) fn too_large_file(message: String) -> Self {
         Self::typed(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", Code::LimitExceeded, message)
     }
 
@@ -246,10 +262,7 @@ impl Refusal {
                 let message = message.find("Record ID").map_or(message.as_str(), |at| &message[at..]);
                 unprocessable("ROW_TABLE_DOES_NOT_MATCH_LINKED_TABLE", message.to_owned())
             }
-            Code::InvalidValue => unprocessable(
-                "INVALID_VALUE_FOR_COLUMN",
-                format!("Field \"{about}\" cannot accept the provided value"),
-            ),
+            Code::InvalidValue => Self::value(about),
             Code::ComputedField => unprocessable(
                 "INVALID_VALUE_FOR_COLUMN",
                 format!("Field \"{about}\" cannot accept a value because the field is computed"),
@@ -258,7 +271,7 @@ impl Refusal {
                 "INVALID_MULTIPLE_CHOICE_OPTIONS",
                 format!("Insufficient permissions to create new select option \"\"{about}\"\""),
             ),
-            Code::InvalidAttachment => Self::silent("INVALID_ATTACHMENT_OBJECT", code),
+            Code::InvalidAttachment => Self::attachment(),
             Code::Conflict if doing == While::ChangingField => {
                 unprocessable("DUPLICATE_OR_EMPTY_FIELD_NAME", fault.message.clone())
             }

@@ -53,6 +53,8 @@ pub(super) enum Route {
     DeleteRecords(BaseId, String),
     /// `DELETE /{base}/{table}/{record}`
     DeleteRecord(BaseId, String, RecordId),
+    /// `POST /{base}/{record}/{field}/uploadAttachment`
+    Upload(BaseId, RecordId, String),
     /// `GET /{base}/{table}/{record}/comments`
     ListComments(BaseId, String, RecordId),
     /// `POST /{base}/{table}/{record}/comments`
@@ -86,6 +88,7 @@ impl Route {
             | Self::UpdateRecord(base, ..)
             | Self::DeleteRecords(base, _)
             | Self::DeleteRecord(base, ..)
+            | Self::Upload(base, ..)
             | Self::ListComments(base, ..)
             | Self::AddComment(base, ..)
             | Self::EditComment(base, ..)
@@ -114,6 +117,7 @@ impl Route {
             Self::CreateRecords(..) => "create_records",
             Self::UpdateRecords(..) | Self::UpdateRecord(..) => "update_records",
             Self::DeleteRecords(..) | Self::DeleteRecord(..) => "delete_records",
+            Self::Upload(..) => "upload_attachment",
             Self::ListComments(..) => "list_comments",
             Self::AddComment(..) => "add_comment",
             Self::EditComment(..) => "edit_comment",
@@ -187,6 +191,7 @@ fn records(method: &Method, base: BaseId, parts: &[&str]) -> Option<Route> {
         ("PATCH", [record]) => Route::UpdateRecord(base, table, record.parse().ok()?, false),
         ("PUT", [record]) => Route::UpdateRecord(base, table, record.parse().ok()?, true),
         ("DELETE", [record]) => Route::DeleteRecord(base, table, record.parse().ok()?),
+        ("POST", [field, "uploadAttachment"]) => Route::Upload(base, table.parse().ok()?, name(field)?),
         ("GET", [record, "comments"]) => Route::ListComments(base, table, record.parse().ok()?),
         ("POST", [record, "comments"]) => Route::AddComment(base, table, record.parse().ok()?),
         ("PATCH", [record, "comments", comment]) => {

@@ -62,12 +62,13 @@ fn object(value: Value, what: &str) -> Result<Body, Refusal> {
     }
 }
 
-/// A field to be made in a table of this name. What Airtable does not create is refused here too.
-fn new_field(mut body: Body, table: &str) -> Result<NewField, Refusal> {
+/// A field to be made.
+fn new_field(mut body: Body) -> Result<NewField, Refusal> {
     let name = field_name(&mut body)?.ok_or_else(|| Refusal::missing("name"))?;
     let type_name = text(&mut body, "type")?.ok_or_else(|| Refusal::missing("type"))?;
     let (description, options) = (description(&mut body)?, options(&mut body)?);
     nothing_else(&body)?;
+<<<<<<< HEAD
     match FieldType::parse(&type_name, &Map::new()) {
         Ok(FieldType::Unknown) => {
             let shown: String = type_name.chars().take(60).collect();
@@ -78,7 +79,22 @@ fn new_field(mut body: Body, table: &str) -> Result<NewField, Refusal> {
         }
         // Options are checked when the field is made.
         _ => Ok(NewField { name, type_name, description, options, ..NewField::default() }),
+=======
+    if let Ok(FieldType::Unknown) = FieldType::parse(&type_name, &Map::new()) {
+        let shown: String = type_name.chars().take(60).collect();
+        return Err(Refusal::parameter(format_args!("there is no field type {shown:?}")));
+>>>>>>> gateway
     }
+    Ok(NewField { name, type_name, description, options })
+}
+
+/// What Airtable does not create is refused here too.
+fn creatable<'f>(table: &str, mut fields: impl Iterator<Item = &'f NewField>) -> Result<(), Refusal> {
+    let computed = fields
+        .find(|field| FieldType::parse(&field.type_name, &Map::new()).is_ok_and(|kind| kind.is_computed()));
+    computed.map_or(Ok(()), |field| {
+        Err(Refusal::no_such_creation(&format!("{table}.{}", field.name), &field.type_name))
+    })
 }
 
 fn new_table(mut body: Body) -> Result<NewTable, Refusal> {
@@ -90,9 +106,15 @@ fn new_table(mut body: Body) -> Result<NewTable, Refusal> {
     if fields.is_empty() {
         return Err(wrong("fields", "a list of at least one field"));
     }
+<<<<<<< HEAD
     let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?, &name));
     let fields = fields.collect::<Result<_, _>>()?;
     Ok(NewTable { name, description, fields, ..NewTable::default() })
+=======
+    let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?));
+    let fields = fields.collect::<Result<Vec<_>, _>>()?;
+    Ok(NewTable { name, description, fields })
+>>>>>>> gateway
 }
 
 async fn edit(call: &mut Call, base: BaseId, edit: SchemaEdit, doing: While) -> Result<Edited, Refusal> {
@@ -128,8 +150,9 @@ pub(super) async fn create_base(call: &mut Call, mut body: Body) -> Result<Strin
         return Err(wrong("tables", "a list of at least one table"));
     }
     let tables = tables.into_iter().map(|table| new_table(object(table, "each of tables")?));
-    let tables = tables.collect::<Result<_, _>>()?;
+    let tables = tables.collect::<Result<Vec<_>, _>>()?;
     require(call, Need::Schema)?;
+    tables.iter().try_for_each(|table| creatable(&table.name, table.fields.iter()))?;
     let made = call.create_base(&name, tables).await;
     let made = made.map_err(|fault| Refusal::of(&fault, While::ChangingTable))?;
     let tables: Vec<Value> = made.base.schema().tables.iter().map(|table| table_json(table, false)).collect();
@@ -149,6 +172,7 @@ pub(super) async fn create_table(call: &mut Call, id: BaseId, body: Body) -> Res
     let new = new_table(body)?;
     require(call, Need::Schema)?;
     base(call, id).await?;
+    creatable(&new.name, new.fields.iter())?;
     let edited = edit(call, id, SchemaEdit::CreateTable(new), While::ChangingTable).await?;
     edited_table(&edited.base, edited.table)
 }
@@ -179,9 +203,11 @@ pub(super) async fn create_field(
     wanted: &str,
     body: Body,
 ) -> Result<String, Refusal> {
-    let field = new_field(body, wanted)?;
+    let field = new_field(body)?;
     require(call, Need::Schema)?;
-    let table = table(call, base, wanted).await?.schema().id;
+    let view = table(call, base, wanted).await?;
+    creatable(&view.schema().name, std::iter::once(&field))?;
+    let table = view.schema().id;
     let change = SchemaEdit::CreateField { table, field };
     edited_field(&edit(call, base, change, While::ChangingField).await?)
 }

@@ -2,16 +2,17 @@
 
 use serde_json::{Map, Value, json};
 use tablewright_core::Fault;
-use tablewright_core::model::{BaseId, RecordId, TableId};
+use tablewright_core::model::{BaseId, FieldType, RecordId, Table};
 use tablewright_door::access::Need;
 use tablewright_door::{Call, TableView, WriteOptions};
-use tablewright_engine::local::{Action, Outcome};
+use tablewright_engine::local::Action;
 
 use super::json::RecordWriter;
 use super::list::{require, table};
 use super::params::{Shape, flag, unknown_key, wrong};
 use super::query::Pairs;
 use super::refusal::{Refusal, While};
+use super::upload::Addresses;
 
 /// Most records of one request.
 const MAX_RECORDS: usize = 10;
@@ -100,30 +101,30 @@ async fn commit(
     action: Action,
     typecast: bool,
     doing: While,
-) -> Result<Outcome, Refusal> {
+) -> Result<Done, Refusal> {
     let refused = |fault: Fault| Refusal::of(&fault, doing);
     let plan = call.plan(view, action, WriteOptions { typecast, atomic: true }).map_err(refused)?;
-    call.apply(plan).await.map_err(refused)
+    let (outcome, failed) = call.apply_leaving_out(plan).await.map_err(refused)?;
+    let now = call.view_of(outcome.snapshot.clone()).table_by_id(view.schema().id).map_err(refused)?;
+    let ids = outcome.records.into_iter().collect::<Result<_, _>>().map_err(refused)?;
+    Ok(Done { view: now, ids, created: outcome.created, partial: !failed.is_empty() })
 }
 
-/// The records of an outcome as they were committed.
-struct Echo {
+/// A write that was carried out.
+struct Done {
+    /// The table with the write in it.
     view: TableView,
+    /// The records, in the order they were sent.
     ids: Vec<RecordId>,
+    /// Those of them that were not there before.
+    created: Vec<RecordId>,
+    /// True when a file could not be fetched and was left out.
+    partial: bool,
 }
 
-impl Echo {
-    fn of(call: &Call, table: TableId, outcome: &Outcome, doing: While) -> Result<Self, Refusal> {
-        let refused = |fault: &Fault| Refusal::of(fault, doing);
-        let view =
-            call.view_of(outcome.snapshot.clone()).table_by_id(table).map_err(|fault| refused(&fault))?;
-        let ids =
-            outcome.records.iter().map(|r| r.as_ref().copied().map_err(refused)).collect::<Result<_, _>>()?;
-        Ok(Self { view, ids })
-    }
-
-    fn push_all(&self, out: &mut String, shape: Shape) {
-        let writer = RecordWriter::new(&self.view, None, shape);
+impl Done {
+    fn push_all(&self, out: &mut String, shape: Shape, addresses: &Addresses) {
+        let writer = RecordWriter::new(&self.view, None, shape, addresses);
         let mut between = false;
         for slot in self.ids.iter().filter_map(|id| self.view.slot(id)) {
             out.push_str(if between { "," } else { "" });
@@ -132,20 +133,54 @@ impl Echo {
         }
     }
 
-    /// The one record.
-    fn one(&self, shape: Shape) -> String {
+    /// The one record as it was committed.
+    fn one(&self, shape: Shape, addresses: &Addresses) -> String {
         let mut out = String::new();
-        self.push_all(&mut out, shape);
+        self.push_all(&mut out, shape, addresses);
+        self.push_details(&mut out);
         out
     }
 
-    /// `{"records":[…]}`
-    fn many(&self, shape: Shape) -> String {
+    /// The records as they were committed: `{"records":[…]}`.
+    fn many(&self, shape: Shape, addresses: &Addresses) -> String {
         let mut out = String::from("{\"records\":[");
-        self.push_all(&mut out, shape);
+        self.push_all(&mut out, shape, addresses);
         out.push_str("]}");
+        self.push_details(&mut out);
         out
     }
+
+    /// Says that files were left out, when some were.
+    fn push_details(&self, out: &mut String) {
+        if self.partial {
+            let reasons = json!(["attachmentsFailedUploading"]);
+            push_members(out, &json!({ "details": { "message": "partialSuccess", "reasons": reasons } }));
+        }
+    }
+}
+
+/// Adds the members of an object to one that is written already.
+fn push_members(out: &mut String, members: &Value) {
+    out.pop();
+    out.push(',');
+    out.push_str(members.to_string().trim_start_matches('{'));
+}
+
+/// Refuses what is no file among the files of records; a new record has new files, named by
+/// address and name alone.
+fn only_files<'c>(table: &Table, records: impl Iterator<Item = &'c Cells>, new: bool) -> Result<(), Refusal> {
+    let fits = |file: &Value| {
+        let known = |key: &String| key == "url" || key == "filename";
+        file.as_object().is_some_and(|file| !new || file.keys().all(known))
+    };
+    for (name, value) in records.flatten() {
+        let Value::Array(files) = value else { continue };
+        let holds_files = || table.field(name).is_ok_and(|field| field.kind == FieldType::Attachments);
+        if !files.iter().all(fits) && holds_files() {
+            return Err(Refusal::attachment());
+        }
+    }
+    Ok(())
 }
 
 /// `POST /{base}/{table}`
@@ -154,6 +189,7 @@ pub(super) async fn create(
     base: BaseId,
     wanted: &str,
     body: Cells,
+    addresses: &Addresses,
 ) -> Result<String, Refusal> {
     let mut keys = Keys::of(body)?;
     if keys.merge_on.is_some() {
@@ -167,16 +203,16 @@ pub(super) async fn create(
             if list.iter().any(|(id, _)| id.is_some()) {
                 return Err(Refusal::records(false));
             }
-            list.into_iter().map(|(_, cells)| cells).collect()
+            list.into_iter().map(|(_, cells)| cells).collect::<Vec<_>>()
         }
         (None, _) => vec![keys.cells()?],
     };
     let doing = While::ChangingMany;
     require(call, Need::Write)?;
     let view = table(call, base, wanted).await?;
-    let outcome = commit(call, &view, Action::Create(created), keys.typecast, doing).await?;
-    let echo = Echo::of(call, view.schema().id, &outcome, doing)?;
-    Ok(if many { echo.many(keys.shape) } else { echo.one(keys.shape) })
+    only_files(view.schema(), created.iter(), true)?;
+    let done = commit(call, &view, Action::Create(created), keys.typecast, doing).await?;
+    Ok(if many { done.many(keys.shape, addresses) } else { done.one(keys.shape, addresses) })
 }
 
 /// `PATCH` and `PUT /{base}/{table}/{record}`
@@ -187,6 +223,7 @@ pub(super) async fn update_one(
     record: RecordId,
     replace: bool,
     body: Cells,
+    addresses: &Addresses,
 ) -> Result<String, Refusal> {
     let mut keys = Keys::of(body)?;
     keys.only_one()?;
@@ -196,9 +233,10 @@ pub(super) async fn update_one(
     if view.slot(&record).is_none() {
         return Err(Refusal::no_record());
     }
+    only_files(view.schema(), updated.iter().map(|(_, cells)| cells), false)?;
     let action = if replace { Action::Replace(updated) } else { Action::Update(updated) };
-    let outcome = commit(call, &view, action, keys.typecast, While::ChangingMany).await?;
-    Ok(Echo::of(call, view.schema().id, &outcome, While::ChangingMany)?.one(keys.shape))
+    let done = commit(call, &view, action, keys.typecast, While::ChangingMany).await?;
+    Ok(done.one(keys.shape, addresses))
 }
 
 /// `PATCH` and `PUT /{base}/{table}`, upserts among them.
@@ -208,33 +246,34 @@ pub(super) async fn update_many(
     wanted: &str,
     replace: bool,
     body: Cells,
+    addresses: &Addresses,
 ) -> Result<String, Refusal> {
     let mut keys = Keys::of(body)?;
     if keys.fields.is_some() {
         return Err(unknown_key("fields"));
     }
     let list = records(keys.records.take().ok_or_else(|| Refusal::missing("records"))?, true)?;
-    let doing = While::ChangingMany;
+    let known = list.iter().all(|(id, _)| id.is_some());
+    if !(known || keys.merge_on.is_some()) {
+        return Err(Refusal::records(true));
+    }
+    require(call, Need::Write)?;
+    let view = table(call, base, wanted).await?;
+    only_files(view.schema(), list.iter().map(|(_, cells)| cells), false)?;
     let upsert = keys.merge_on.is_some();
     let action = match keys.merge_on.take() {
         Some(on) => Action::Upsert { on, records: list, replace },
         None => {
-            let known: Option<Vec<_>> = list.into_iter().map(|(id, cells)| Some((id?, cells))).collect();
-            let known = known.ok_or_else(|| Refusal::records(true))?;
-            if replace { Action::Replace(known) } else { Action::Update(known) }
+            let list = list.into_iter().filter_map(|(id, cells)| Some((id?, cells))).collect();
+            if replace { Action::Replace(list) } else { Action::Update(list) }
         }
     };
-    require(call, Need::Write)?;
-    let view = table(call, base, wanted).await?;
-    let outcome = commit(call, &view, action, keys.typecast, doing).await?;
-    let echo = Echo::of(call, view.schema().id, &outcome, doing)?;
-    let mut out = echo.many(keys.shape);
+    let doing = While::ChangingMany;
+    let done = commit(call, &view, action, keys.typecast, doing).await?;
+    let mut out = done.many(keys.shape, addresses);
     if upsert {
-        let updated: Vec<&RecordId> = echo.ids.iter().filter(|id| !outcome.created.contains(id)).collect();
-        out.pop();
-        let lists = json!({ "createdRecords": outcome.created, "updatedRecords": updated }).to_string();
-        out.push(',');
-        out.push_str(lists.trim_start_matches('{'));
+        let updated: Vec<&RecordId> = done.ids.iter().filter(|id| !done.created.contains(id)).collect();
+        push_members(&mut out, &json!({ "createdRecords": done.created, "updatedRecords": updated }));
     }
     Ok(out)
 }

@@ -28,6 +28,7 @@ fn bases_say_what_the_caller_may_do() {
     let one = rest
         .get(&format!("/v0/meta/bases/{BASE}?include=collaborators&include=inviteLinks&include=interfaces"));
     assert_eq!((&one["name"], &one["interfaces"]), (&json!("Shop"), &json!({})));
+    assert!(one["createdTime"].as_str().unwrap().ends_with('Z'), "{one}");
     assert!(one["workspaceId"].as_str().unwrap().starts_with("wsp"), "{one}");
     let open = Rest::open();
     assert_eq!(open.get("/v0/meta/bases")["bases"][0]["permissionLevel"], "create");
@@ -115,7 +116,11 @@ fn what_the_web_api_does_not_make_or_delete_is_refused() {
         "button",
         "aiText",
     ] {
-        let refused = rest.refused_with("POST", &tables("/Goods/fields"), json!({"name": "X", "type": kind}));
+        let refused = rest.refused_with(
+            "POST",
+            &tables("/tblGoods000000000/fields"),
+            json!({"name": "X", "type": kind}),
+        );
         let message =
             format!("Invalid options for Goods.X: Creating {kind} fields is not supported at this time");
         assert_eq!(refused, (422, "UNSUPPORTED_FIELD_TYPE_FOR_CREATE".into(), message));
