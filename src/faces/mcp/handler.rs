@@ -10,8 +10,9 @@ use rmcp::model::{
     CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, DiscoverResult,
     ErrorData, Extensions, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Icon,
     Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -22,7 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::subscriptions::{self, Subscriptions};
-use super::{Parts, completion, pages, progress, prompts, resources, tasks};
+use super::{Parts, completion, pages, progress, prompts, resources, tasks, unread};
 
 /// What a client is told about the server as a whole; at most 2,000 characters.
 pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
@@ -282,9 +283,10 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(super::unread::refuse(&request, &self.get_info().capabilities))
+        let newer = context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
+        Err(unread::refuse(&request, &self.get_info().capabilities, newer))
     }
 }
 

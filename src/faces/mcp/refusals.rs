@@ -5,12 +5,13 @@ use serde_json::json;
 use tablewright_core::{Code, Fault};
 use tablewright_toolkit::text::shown;
 
-/// The error for a request about a resource: what does not exist is "not found", with the code
-/// of the client's era.
-pub(super) fn of_resource(fault: &Fault) -> ErrorData {
+/// The error for a request about the resource at `uri`: what does not exist is "not found", with
+/// the code of the client's era.
+pub(super) fn of_resource(fault: &Fault, uri: &str) -> ErrorData {
     match fault.code {
         Code::UnknownBase | Code::UnknownTable | Code::UnknownRecord => {
-            ErrorData::resource_not_found(shown(&fault.message), data(fault))
+            let data = json!({"code": fault.code.as_str(), "uri": brief(uri)});
+            ErrorData::resource_not_found(shown(&fault.message), Some(data))
         }
         _ => of_arguments(fault),
     }
@@ -32,10 +33,18 @@ fn data(fault: &Fault) -> Option<serde_json::Value> {
 
 /// The error for an address that names nothing.
 pub(super) fn no_resource(uri: &str) -> ErrorData {
-    let given: String = uri.chars().take(80).collect();
+    let given = brief(uri);
     let message = format!(
         "there is no resource {:?}; resources/list and resources/templates/list say which there are",
         given
     );
-    ErrorData::resource_not_found(shown(&message), None)
+    ErrorData::resource_not_found(shown(&message), Some(json!({"uri": given})))
 }
+
+/// As much of an address as an error repeats.
+fn brief(uri: &str) -> String {
+    uri.chars().take(MAX_SHOWN).collect()
+}
+
+/// Longest part of an address that an error repeats, in characters.
+const MAX_SHOWN: usize = 200;

@@ -63,6 +63,10 @@ impl Subscriptions {
         peer: &Peer<RoleServer>,
         uri: &str,
     ) -> Result<(), ErrorData> {
+        // At an address of another scheme there is nothing of ours that could change.
+        if !Address::is_ours(uri) {
+            return Ok(());
+        }
         let mut call = parts.door().call(caller.clone(), "resources/subscribe");
         let Some(address) = Address::parse(uri) else {
             call.finish(Some(tablewright_core::Code::InvalidArguments));
@@ -77,7 +81,7 @@ impl Subscriptions {
         };
         let done: Result<(), Fault> = done.await;
         call.finish(done.as_ref().err().map(|fault| fault.code));
-        done.map_err(|fault| refusals::of_resource(&fault))
+        done.map_err(|fault| refusals::of_resource(&fault, uri))
     }
 
     /// What `resources/unsubscribe` does.

@@ -152,9 +152,11 @@ fn who_lets_go_hears_no_more() {
 fn what_cannot_be_followed_is_refused() {
     let data = Data::with_shop();
     let mut peer = Peer::over_pipes(&data, &[], false);
-    for uri in ["airtable://Shop/None/schema", "airtable://x", "https://example.org"] {
+    for uri in ["airtable://Shop/None/schema", "airtable://x"] {
         assert_eq!(peer.refused("resources/subscribe", json!({"uri": uri})).0, -32002, "{uri}");
     }
+    // Nothing of ours can change there; the conformance suite follows such a one.
+    peer.result("resources/subscribe", json!({"uri": "https://example.org"}));
     let (code, _) = peer.refused("subscriptions/listen", json!({"notifications": {}}));
     assert_eq!(code, -32601, "of the newer era");
     for n in 0..200 {
@@ -168,6 +170,13 @@ fn what_cannot_be_followed_is_refused() {
 
     let mut newer = Peer::over_pipes(&data, &[], true);
     assert_eq!(newer.refused("resources/subscribe", json!({"uri": LAMP})).0, -32601);
+    for (method, code_older, code_newer) in
+        [("resources/subscribe", -32602, -32601), ("subscriptions/listen", -32601, -32602)]
+    {
+        // Without what it has to say: unusable in the one era, unknown in the other.
+        assert_eq!(peer.refused(method, json!({})).0, code_older, "{method}");
+        assert_eq!(newer.refused(method, json!({})).0, code_newer, "{method}");
+    }
     let gone = "airtable://Shop/Goods/recGone0000000000";
     let accepted = newer.follow(&["airtable://x", "https://example.org", gone], false);
     assert_eq!(accepted["resourceSubscriptions"], json!([gone]));
