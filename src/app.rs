@@ -55,7 +55,8 @@ impl App {
         let files = Files::open(directory, config.attachments.clone(), fetcher.clone(), store, clock).await?;
         files.sweep_by_the_hour();
         // Before anything is written: from now on what webhooks want to hear is noted.
-        let webhooks = Webhooks::open(engine.clone(), files.clone(), fetcher, config.webhooks.clone()).await?;
+        let webhooks =
+            Webhooks::open(engine.clone(), files.clone(), fetcher, config.webhooks.clone()).await?;
         let (registry, door, tasks) =
             (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
@@ -63,7 +64,8 @@ impl App {
             tracing::info!(going_on, "tasks that were cut off go on");
         }
         let stop = CancellationToken::new();
-        let mcp = Shared::new(door.clone(), tasks, stop.clone()).context("a prompt cannot be used")?;
+        let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
+        let mcp = mcp.context("a prompt cannot be used")?;
         Ok(Self { config, door, engine, files, tokens, webhooks, registry, mcp: Arc::new(mcp), stop })
     }
 

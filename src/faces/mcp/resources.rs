@@ -146,7 +146,7 @@ pub(super) async fn read(parts: &Parts, caller: Caller, uri: &str) -> Result<Rea
     };
     let document: Result<_, Fault> = document.await;
     call.finish(document.as_ref().err().map(|fault| fault.code));
-    let (contents, ttl) = match document.map_err(|fault| refusals::of_resource(&fault))? {
+    let (contents, ttl) = match document.map_err(|fault| refusals::of_resource(&fault, uri))? {
         None => (ResourceContents::text(REFERENCE_TEXT, FORMULA_REFERENCE).with_mime_type(MARKDOWN), TTL_MS),
         Some((place, document)) => (contents(place, &document), DATA_TTL_MS),
     };
@@ -220,7 +220,7 @@ pub(super) async fn list(
     let call = parts.door().call(caller, "resources/list");
     let page = page_after(parts, &call, after.as_deref()).await;
     call.finish(page.as_ref().err().map(|fault| fault.code));
-    let Some((resources, more)) = page.map_err(|fault| refusals::of_resource(&fault))? else {
+    let Some((resources, more)) = page.map_err(|fault| refusals::of_arguments(&fault))? else {
         return Err(pages::refused());
     };
     let next = more.then(|| resources.last().map(|last| pages::cursor(LIST, &last.uri))).flatten();
