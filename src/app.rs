@@ -63,7 +63,8 @@ impl App {
             tracing::info!(going_on, "tasks that were cut off go on");
         }
         let stop = CancellationToken::new();
-        let mcp = Shared::new(door.clone(), tasks, stop.clone()).context("a prompt cannot be used")?;
+        let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
+        let mcp = mcp.context("a prompt cannot be used")?;
         Ok(Self { config, door, engine, files, tokens, webhooks, registry, mcp: Arc::new(mcp), stop })
     }
 

@@ -123,6 +123,12 @@ impl Tokens {
         Ok(())
     }
 
+    /// True while this principal is let in: `local` always, that of a token until it is taken back.
+    pub fn lets_in(&self, principal: &str) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        !principal.starts_with("token:") || held.in_force.iter().any(|token| &*token.principal == principal)
+    }
+
     /// Who `token` belongs to, with rights of its scopes within `flags`.
     pub fn check(&self, token: &str, face: &'static str, flags: Rights) -> Option<Caller> {
         let wanted = Sha256::digest(token.as_bytes());

@@ -68,24 +68,11 @@ fn new_field(mut body: Body) -> Result<NewField, Refusal> {
     let type_name = text(&mut body, "type")?.ok_or_else(|| Refusal::missing("type"))?;
     let (description, options) = (description(&mut body)?, options(&mut body)?);
     nothing_else(&body)?;
-<<<<<<< HEAD
-    match FieldType::parse(&type_name, &Map::new()) {
-        Ok(FieldType::Unknown) => {
-            let shown: String = type_name.chars().take(60).collect();
-            Err(Refusal::parameter(format_args!("there is no field type {shown:?}")))
-        }
-        Ok(kind) if kind.is_computed() => {
-            Err(Refusal::no_such_creation(&format!("{table}.{name}"), &type_name))
-        }
-        // Options are checked when the field is made.
-        _ => Ok(NewField { name, type_name, description, options, ..NewField::default() }),
-=======
     if let Ok(FieldType::Unknown) = FieldType::parse(&type_name, &Map::new()) {
         let shown: String = type_name.chars().take(60).collect();
         return Err(Refusal::parameter(format_args!("there is no field type {shown:?}")));
->>>>>>> gateway
     }
-    Ok(NewField { name, type_name, description, options })
+    Ok(NewField { name, type_name, description, options, ..NewField::default() })
 }
 
 /// What Airtable does not create is refused here too.
@@ -106,15 +93,9 @@ fn new_table(mut body: Body) -> Result<NewTable, Refusal> {
     if fields.is_empty() {
         return Err(wrong("fields", "a list of at least one field"));
     }
-<<<<<<< HEAD
-    let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?, &name));
-    let fields = fields.collect::<Result<_, _>>()?;
-    Ok(NewTable { name, description, fields, ..NewTable::default() })
-=======
     let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?));
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    Ok(NewTable { name, description, fields })
->>>>>>> gateway
+    Ok(NewTable { name, description, fields, ..NewTable::default() })
 }
 
 async fn edit(call: &mut Call, base: BaseId, edit: SchemaEdit, doing: While) -> Result<Edited, Refusal> {

@@ -31,11 +31,6 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// Whether an address is of our scheme, well formed or not.
-    pub(super) fn is_ours(uri: &str) -> bool {
-        uri.starts_with(SCHEME)
-    }
-
     /// Reads an address; `None` when it is none of ours.
     pub(super) fn parse(uri: &str) -> Option<Self> {
         let rest = uri.strip_prefix(SCHEME).filter(|_| uri.len() <= MAX_ADDRESS)?;

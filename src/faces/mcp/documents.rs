@@ -146,7 +146,8 @@ pub(super) fn table_schema(base: &Base, table: &Table, mut budget: usize) -> Val
 
 /// The schema of a base. Tables that do not fit are named with the address of their schema.
 pub(super) fn base_schema(base: &Base, mut budget: usize) -> Value {
-    let (mut tables, mut short, mut unnamed) = (Vec::new(), 0, 0);
+    // The names of tables that do not fit may take as much again.
+    let (mut names, mut tables, mut short, mut unnamed) = (budget, Vec::new(), 0, 0);
     for table in &base.tables {
         let mut left = budget;
         if short == 0
@@ -159,12 +160,12 @@ pub(super) fn base_schema(base: &Base, mut budget: usize) -> Value {
         short += 1;
         let uri = Place::Table(base.id, table.id).uri();
         let shown = json!({"id": table.id, "name": cut(&table.name, 200), "schema": uri});
-        let needs = length(&shown);
-        // The names of tables may take as much again as the tables that are shown whole.
-        if short * needs <= MAX_DOCUMENT {
-            tables.push(shown);
-        } else {
-            unnamed += 1;
+        match names.checked_sub(length(&shown)) {
+            Some(left) if unnamed == 0 => {
+                names = left;
+                tables.push(shown);
+            }
+            _ => unnamed += 1,
         }
     }
     let mut document = json!({"id": base.id, "name": base.name, "tables": tables});
@@ -276,10 +277,10 @@ mod tests {
         let cut = table_schema(&base(vec![]), &wide, MAX_DOCUMENT);
         assert!(length(&cut) < MAX_DOCUMENT + 1_000, "{}", length(&cut));
         assert!(cut["note"].as_str().unwrap().contains("more; describe_base"), "{}", cut["note"]);
-        let many = base((0..5_000).map(|n| table(&format!("T{n}"), 3, &choices(20))).collect());
+        let many = base((0..2_000).map(|n| table(&format!("T{n}"), 3, &choices(20))).collect());
         let cut = base_schema(&many, MAX_DOCUMENT);
-        assert!(length(&cut) < 2 * MAX_DOCUMENT + 2_000, "{}", length(&cut));
-        assert!(cut["note"].as_str().unwrap().contains("of 5000 tables"), "{}", cut["note"]);
+        assert!(length(&cut) < 2 * MAX_DOCUMENT + 5_000, "{}", length(&cut));
+        assert!(cut["note"].as_str().unwrap().contains("of 2000 tables"), "{}", cut["note"]);
         assert!(cut["tables"][0]["fields"].is_array());
         assert!(cut["tables"][1_000]["schema"].as_str().unwrap().ends_with("/schema"));
         let small = base_schema(&base(vec![table("T", 3, &choices(2))]), MAX_DOCUMENT);

@@ -70,7 +70,8 @@ impl Handler {
 
     fn new(parts: Arc<Parts>, who: Who, closing: CancellationToken) -> Self {
         let running = Arc::new(Semaphore::new(CONCURRENT_CALLS));
-        Self { parts, who, running, subscriptions: Arc::default(), closing }
+        let subscriptions = Arc::new(Subscriptions::new(matches!(who, Who::EachRequest)));
+        Self { parts, who, running, subscriptions, closing }
     }
 
     fn caller(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {

@@ -2,12 +2,13 @@
 //! the conversation, and listen requests of the newer one.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rmcp::model::{
-    ErrorData, ResourceUpdatedNotification, ResourceUpdatedNotificationParam, ServerNotification,
-    SubscriptionFilter,
+    ErrorData, PingRequest, ResourceUpdatedNotification, ResourceUpdatedNotificationParam,
+    ServerNotification, ServerRequest, SubscriptionFilter,
 };
-use rmcp::service::{SubscriptionContext, SubscriptionSink};
+use rmcp::service::{PeerRequestOptions, SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
 use tablewright_core::Fault;
 use tablewright_door::{Call, Caller};
@@ -18,9 +19,9 @@ use super::watch::{Listener, MAX_WATCHED, News};
 use super::{Parts, refusals, resources};
 
 /// What a conversation of the older era has subscribed to.
-#[derive(Default)]
 pub(super) struct Subscriptions {
     open: Mutex<Option<Open>>,
+    over_http: bool,
 }
 
 struct Open {
@@ -30,6 +31,11 @@ struct Open {
 }
 
 impl Subscriptions {
+    /// None yet; `over_http` when the conversation ends by itself while nothing is said.
+    pub(super) fn new(over_http: bool) -> Self {
+        Self { open: Mutex::default(), over_http }
+    }
+
     /// The listener of this conversation with `peer`; from now on the client hears of new and
     /// vanished resources.
     pub(super) fn open(
@@ -44,11 +50,12 @@ impl Subscriptions {
         }
         let listener = Arc::new(parts.watch().listener(&caller.principal, caller.rights.describe)?);
         let ends = CancellationToken::new();
-        let (news, peer, ended) = (listener.clone(), peer.clone(), ends.clone());
+        let (news, peer, ended, over_http) = (listener.clone(), peer.clone(), ends.clone(), self.over_http);
         tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
                 () = pass_on(&news, &peer) => {}
+                () = keep_open(&news, &peer), if over_http => {}
             }
         });
         *open = Some(Open { listener: listener.clone(), _ends: ends.drop_guard() });
@@ -63,25 +70,11 @@ impl Subscriptions {
         peer: &Peer<RoleServer>,
         uri: &str,
     ) -> Result<(), ErrorData> {
-        // At an address of another scheme there is nothing of ours that could change.
-        if !Address::is_ours(uri) {
-            return Ok(());
-        }
         let mut call = parts.door().call(caller.clone(), "resources/subscribe");
-        let Some(address) = Address::parse(uri) else {
-            call.finish(Some(tablewright_core::Code::InvalidArguments));
-            return Err(refusals::no_resource(uri));
-        };
-        let done = async {
-            // What never changes is never told of.
-            if let Some(found) = resources::find(&mut call, &address).await? {
-                self.open(parts, &caller, peer)?.watch(uri, found.place()).await?;
-            }
-            Ok(())
-        };
+        let done = async { follow(&mut call, &*self.open(parts, &caller, peer)?, uri).await };
         let done: Result<(), Fault> = done.await;
         call.finish(done.as_ref().err().map(|fault| fault.code));
-        done.map_err(|fault| refusals::of_resource(&fault, uri))
+        done.map_err(|fault| refusals::of_arguments(&fault))
     }
 
     /// What `resources/unsubscribe` does.
@@ -92,10 +85,28 @@ impl Subscriptions {
     }
 }
 
+/// Has a listener watch what is at `uri`, if its client may read it. What is not there, or not any
+/// more, counts as changed: the client finds out when it reads it.
+async fn follow(call: &mut Call, listener: &Listener, uri: &str) -> Result<(), Fault> {
+    let Some(address) = Address::parse(uri) else {
+        listener.tell(uri);
+        return Ok(());
+    };
+    if let Some(need) = resources::need(&address) {
+        call.caller().rights.require(need)?;
+    }
+    match resources::find(call, &address).await {
+        // What never changes is never told of.
+        Ok(None) => {}
+        Ok(Some(found)) => listener.watch(uri, found.place()).await?,
+        Err(_) => listener.tell(uri),
+    }
+    Ok(())
+}
+
 /// Passes news on to a client of the older era until it is gone.
 async fn pass_on(listener: &Listener, peer: &Peer<RoleServer>) {
-    loop {
-        let News { updated, list } = listener.news().await;
+    while let Some(News { updated, list }) = listener.news().await {
         for uri in updated {
             let params = ResourceUpdatedNotificationParam::new(&*uri);
             let notification = ResourceUpdatedNotification::new(params);
@@ -106,6 +117,33 @@ async fn pass_on(listener: &Listener, peer: &Peer<RoleServer>) {
         }
         if list && peer.notify_resource_list_changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// How often a client that listens is asked whether it is there. Conversations over HTTP end when
+/// nothing is said for five minutes.
+const PING_EVERY: Duration = Duration::from_secs(120);
+/// How long it may take to say so.
+const PING_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Keeps a conversation over HTTP open while its client waits for changes and answers.
+async fn keep_open(listener: &Listener, peer: &Peer<RoleServer>) {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        if !listener.is_watching() {
+            continue;
+        }
+        let options = PeerRequestOptions::with_timeout(PING_PATIENCE);
+        let ping = ServerRequest::PingRequest(PingRequest::default());
+        let answer = match peer.send_request_with_option(ping, options).await {
+            Ok(asked) => asked.await_response().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = answer {
+            // The conversation ends unless the client says something.
+            tracing::debug!(%error, "a client that listens does not answer");
+            return std::future::pending().await;
         }
     }
 }
@@ -155,24 +193,14 @@ async fn open(
     let list = accepted.resources_list_changed == Some(true) && caller.rights.describe;
     let listener = parts.watch().listener(&caller.principal, list)?;
     for uri in accepted.resource_subscriptions.iter().flatten() {
-        let Some(address) = Address::parse(uri) else { continue };
-        if let Some(need) = resources::need(&address) {
-            caller.rights.require(need)?;
-        }
-        match resources::find(call, &address).await {
-            Ok(None) => {}
-            Ok(Some(found)) => listener.watch(uri, found.place()).await?,
-            // It went away, or never was: the client finds out when it reads it.
-            Err(_) => listener.tell(uri),
-        }
+        follow(call, &listener, uri).await?;
     }
     Ok(listener)
 }
 
 /// Passes news on to a listen request until its client is gone.
 async fn pass_on_tagged(listener: &Listener, sink: &SubscriptionSink) {
-    loop {
-        let News { updated, list } = listener.news().await;
+    while let Some(News { updated, list }) = listener.news().await {
         for uri in updated {
             if sink.notify_resource_updated(&*uri).await.is_err() {
                 return;

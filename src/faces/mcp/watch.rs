@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tablewright_core::model::BaseId;
 use tablewright_core::{Code, Fault};
-use tablewright_door::{Change, Door};
+use tablewright_door::{Change, Door, Tokens};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,7 @@ const NOTHING: u64 = 0;
 #[derive(Clone)]
 pub(super) struct Watch {
     door: Door,
+    tokens: Tokens,
     index: Arc<Mutex<Index>>,
 }
 
@@ -66,8 +67,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Watch {
     /// Reads the change feed until `stop`.
-    pub(super) fn start(door: Door, stop: CancellationToken) -> Self {
-        let watch = Self { door, index: Arc::default() };
+    pub(super) fn start(door: Door, tokens: Tokens, stop: CancellationToken) -> Self {
+        let watch = Self { door, tokens, index: Arc::default() };
         let (reading, mut feed) = (watch.clone(), watch.door.feed());
         tokio::spawn(async move {
             loop {
@@ -201,19 +202,27 @@ impl Listener {
         true
     }
 
-    /// Has the client hear of `uri` now.
+    /// Has the client hear of `uri` now, unless it has much to hear already.
     pub(super) fn tell(&self, uri: &str) {
         self.mailbox.put(|news| {
-            news.updated.insert(uri.into());
+            if news.updated.len() < 2 * MAX_WATCHED {
+                news.updated.insert(uri.into());
+            }
         });
     }
 
-    /// Waits for news and takes them. Safe to cancel: nothing is lost.
-    pub(super) async fn news(&self) -> News {
+    /// True while there is something it watches.
+    pub(super) fn is_watching(&self) -> bool {
+        !locked(&self.held).is_empty()
+    }
+
+    /// Waits for news and takes them; `None` once the client is not let in any more. Safe to
+    /// cancel: nothing is lost.
+    pub(super) async fn news(&self) -> Option<News> {
         loop {
             let news = std::mem::take(&mut *locked(&self.mailbox.news));
             if news != News::default() {
-                return news;
+                return self.watch.tokens.lets_in(&self.principal).then_some(news);
             }
             self.mailbox.filled.notified().await;
         }

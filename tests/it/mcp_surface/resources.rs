@@ -107,6 +107,8 @@ fn what_is_not_there_is_not_found() {
             let (code, message) = peer.refused("resources/read", json!({"uri": uri}));
             assert_eq!(code, peer.not_found(), "{uri}: {message}");
             assert!(message.contains(why), "{uri}: {message}");
+            let data = &peer.ask("resources/read", json!({"uri": uri}))["error"]["data"];
+            assert_eq!(data["uri"], uri, "{data}");
         }
     });
 }

@@ -165,7 +165,7 @@ impl Index {
     }
 }
 
-/// Whether the numbers of tables and records, or the names, in the list of bases change.
+/// Whether a name or a number in the list of bases changes.
 fn changes_sizes(change: &Change) -> bool {
     match change.kind {
         ChangeKind::Comments => false,
@@ -173,7 +173,11 @@ fn changes_sizes(change: &Change) -> bool {
             let mut rows = change.tables.iter().flat_map(|t| &t.rows);
             rows.any(|row| row.before.is_none() || row.after.is_none())
         }
-        _ => true,
+        ChangeKind::Schema => change.schema.iter().any(|part| {
+            let named = matches!(part, SchemaChange::BaseRenamed { .. });
+            named || matches!(part, SchemaChange::TableCreated { .. } | SchemaChange::TableDeleted { .. })
+        }),
+        ChangeKind::BaseCreated | ChangeKind::Imported | ChangeKind::BaseDeleted => true,
     }
 }
 
