@@ -225,3 +225,29 @@ fn a_record_of_another_table_of_the_base_is_found() {
     let linked = rest.get(&path(&format!("/{LAMP}?includeDateDependencyMetadata=true")));
     assert_eq!(linked["fields"]["Maker"], json!([{"id": "recAcme0000000000"}]));
 }
+
+#[test]
+fn a_page_of_huge_records_ends_early_and_goes_on() {
+    let rest = Rest::open();
+    let names: Vec<String> = (0..10).map(|n| format!("Long {n}")).collect();
+    let fields: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "type": "multilineText"})).collect();
+    rest.ok("POST", &format!("/v0/meta/bases/{BASE}/tables"), json!({"name": "Huge", "fields": fields}));
+    let table = format!("/v0/{BASE}/Huge");
+    let text = "x".repeat(100_000);
+    let cells: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!(text))).collect();
+    for _ in 0..6 {
+        let records = vec![json!({ "fields": cells }); 6];
+        rest.ok("POST", &table, json!({ "records": records }));
+    }
+    for order in ["", "&sort[0][field]=Long+0"] {
+        let first = rest.get(&format!("{table}?pageSize=100{order}"));
+        let sent = first["records"].as_array().unwrap().len();
+        assert!((30..36).contains(&sent), "{sent} records of a megabyte");
+        let next = first["offset"].as_str().unwrap();
+        let rest_of_it = rest.get(&format!("{table}?pageSize=100{order}&offset={next}"));
+        assert_eq!(sent + rest_of_it["records"].as_array().unwrap().len(), 36);
+        assert!(rest_of_it.get("offset").is_none());
+    }
+}

@@ -146,7 +146,7 @@ fn deleting_one_and_many() {
     assert_eq!(rest.get(&path(""))["records"].as_array().unwrap().len(), 1);
     let refused = rest.refused("DELETE", &path(&format!("/{LAMP}")));
     assert_eq!(refused, (404, "MODEL_ID_NOT_FOUND".into(), "Record not found".into()));
-    let eleven = vec!["records[]=recBlank000000000"; 11].join("&");
+    let eleven = ["records[]=recBlank000000000"; 11].join("&");
     for query in ["", "?records[]=", "?records[]=x", "?", &format!("?{eleven}")] {
         let refused = rest.refused("DELETE", &path(query));
         let message = "You must provide an array of up to 10 record IDs.";
