@@ -3,6 +3,7 @@
 mod filters;
 mod life;
 mod pings;
+mod rest;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use tablewright_door::files::{self, Files};
 use tablewright_door::webhooks::{Made, NewWebhook, Options, Page};
 use tablewright_door::{Call, Caller, Door, Rights, Webhooks};
 use tablewright_engine::fetch::{self, Fetcher};
-use tablewright_engine::files::{self, Files};
 use tablewright_engine::local::schema::SchemaEdit;
 use tablewright_engine::local::{Action, Write};
 use tablewright_engine::{AuditEntry, Engine, base_file};
