@@ -52,10 +52,10 @@ impl App {
         let fetcher = Fetcher::new(&config.fetch)
             .map_err(|e| Failed::with(Exit::Config, format!("fetch.allowed_private: {e}")))?;
         let (store, clock) = (engine.store().clone(), engine.clock().clone());
-        let files = Files::open(directory, config.attachments.clone(), fetcher.clone(), store, clock).await?;
+        let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
         files.sweep_by_the_hour();
         // Before anything is written: from now on what webhooks want to hear is noted.
-        let webhooks = Webhooks::open(engine.clone(), fetcher, config.webhooks.clone()).await?;
+        let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
         let (registry, door, tasks) =
             (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;

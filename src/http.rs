@@ -93,7 +93,12 @@ impl Server {
                 &guard,
                 &shutdown,
             ),
-            gateway::router(Arc::new(Gateway::new(owned.app.door.clone(), guard.clone(), &gateway))),
+            gateway::router(Arc::new(Gateway::new(
+                owned.app.door.clone(),
+                owned.app.webhooks.clone(),
+                guard.clone(),
+                &gateway,
+            ))),
         ];
         let routes = router(&guard, faces);
         let address = listener.local_addr()?;

@@ -24,7 +24,7 @@ use tablewright_core::model::{BaseId, WebhookId};
 use tablewright_core::secret::Secret;
 use tablewright_core::{Code, Fault};
 use tablewright_engine::Engine;
-use tablewright_engine::fetch::Fetcher;
+use tablewright_engine::files::Files;
 use tablewright_engine::store::webhooks::StoredWebhook;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ pub struct Webhooks {
 
 struct Shared {
     engine: Engine,
-    fetcher: Fetcher,
+    files: Files,
     options: Options,
     progress: Mutex<Progress>,
     /// The newest commit that is told.
@@ -137,11 +137,11 @@ pub struct Page {
 impl Webhooks {
     /// The webhooks of this engine's store. Computed cells are noted from now on where somebody
     /// wants them.
-    pub async fn open(engine: Engine, fetcher: Fetcher, options: Options) -> Result<Self, Fault> {
+    pub async fn open(engine: Engine, files: Files, options: Options) -> Result<Self, Fault> {
         let (position, counted) = engine.store().webhook_progress().await.map_err(Fault::from)?;
         let shared = Shared {
             engine,
-            fetcher,
+            files,
             options,
             progress: Mutex::new(Progress::at(position, counted)),
             reached: watch::Sender::new(position),
@@ -176,8 +176,10 @@ impl Webhooks {
         })?;
         if let Some(url) = &new.url {
             self.shared
-                .fetcher
-                .check(url)
+                .files
+                .fetcher()
+                .check_resolved(url)
+                .await
                 .map_err(|e| Fault::new(Code::InvalidArguments, format!("notificationUrl: {e}")))?;
         }
         let mut key = [0u8; 32];
@@ -299,8 +301,20 @@ impl Webhooks {
             }
         }
         let cursor = page.payloads.last().map_or(cursor, |(number, _)| number + 1);
-        let payloads = page.payloads.into_iter().map(|(_, body)| body).collect();
+        let payloads = page.payloads.into_iter().map(|(_, body)| self.signed(body, now)).collect();
         Ok(Page { payloads, cursor, has_more: page.has_more })
+    }
+
+    /// A payload with addresses for its attachments that are good for a while from `now`.
+    fn signed(&self, body: String, now: i64) -> String {
+        let files = &self.shared.files;
+        match (files.public_url(), body.contains(ATTACHMENT)) {
+            (Some(public), true) => match serde_json::from_str(&body) {
+                Ok(value) => sign(value, &|cell| files.shown(cell, &public, now)).to_string(),
+                Err(_) => body,
+            },
+            _ => body,
+        }
     }
 
     /// Checks that the caller may do something with webhooks of a base that is there.
@@ -353,6 +367,21 @@ impl Webhooks {
                 () = stop.cancelled() => return,
             }
         }
+    }
+}
+
+/// How the id of an attachment looks in JSON.
+const ATTACHMENT: &str = "\"id\":\"att";
+
+/// Gives the lists in a value that hold attachments their addresses.
+fn sign(value: Value, shown: &dyn Fn(&Value) -> Value) -> Value {
+    match value {
+        Value::Array(items) if items.first().is_some_and(|item| item["id"].is_string()) => {
+            shown(&Value::Array(items))
+        }
+        Value::Array(items) => items.into_iter().map(|item| sign(item, shown)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, sign(value, shown))).collect(),
+        other => other,
     }
 }
 

@@ -179,6 +179,19 @@ impl Fetcher {
         self.check_parsed(&url).map(|()| url)
     }
 
+    /// Checks an address as [`Fetcher::check`] does, and that its name does not lead to private
+    /// addresses alone. A name that leads nowhere now passes; it is looked at again when it is used.
+    pub async fn check_resolved(&self, text: &str) -> Result<Url, Error> {
+        let url = self.check(text)?;
+        if let Some(Host::Domain(name)) = url.host() {
+            let looking = tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::lookup_host((name, 0)));
+            if let Ok(Ok(found)) = looking.await {
+                keep(&self.allowed, name, found)?;
+            }
+        }
+        Ok(url)
+    }
+
     fn check_parsed(&self, url: &Url) -> Result<(), Error> {
         let bad = |reason: &str| {
             let url = url.as_str().chars().take(100).collect();

@@ -112,6 +112,7 @@ impl Shared {
         let loaded = self.store.load(base, version).await.map_err(Fault::from)?;
         let mut snapshot =
             loaded.ok_or_else(|| Fault::new(Code::UnknownBase, format!("there is no base {base}.")))?;
+        snapshot.change = *self.last_change.borrow();
         let now = self.clock.now_ms();
         let snapshot = tokio::task::spawn_blocking(move || {
             compute::recompute_all(&mut snapshot, now);

@@ -257,7 +257,10 @@ impl Group {
                 let mut visible: FxHashMap<BaseId, Arc<Snapshot>> = FxHashMap::default();
                 for (base, draft) in self.drafts {
                     let changed = !draft.touched.is_empty() || draft.schema_changed;
-                    let snapshot = draft.snapshot;
+                    let mut snapshot = draft.snapshot;
+                    let own =
+                        self.batch.changes.iter().zip(&numbers).filter(|(change, _)| change.base == base);
+                    snapshot.change = own.map(|(_, seq)| *seq).next_back().unwrap_or(snapshot.change);
                     visible.insert(
                         base,
                         if changed { shared.publish(base, snapshot) } else { Arc::new(snapshot) },
@@ -326,7 +329,7 @@ fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
 
 async fn import(
     shared: &Shared,
-    snapshot: Snapshot,
+    mut snapshot: Snapshot,
     comments: &[(String, Value)],
     kind: ChangeKind,
     by: String,
@@ -340,6 +343,7 @@ async fn import(
     let _no_load = shared.loading.lock().await;
     let seq = shared.store.add_base(&snapshot, comments, &change, &*progress).await.map_err(Fault::from)?;
     shared.list(base, Some(snapshot.schema.name.clone()));
+    snapshot.change = seq;
     shared.publish(base, snapshot);
     shared.tell(vec![change], &[seq]);
     Ok(seq)

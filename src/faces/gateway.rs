@@ -20,6 +20,7 @@ mod route;
 mod schema;
 mod text;
 mod upload;
+mod webhooks;
 mod write;
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
-use tablewright_door::{Call, Door};
+use tablewright_door::{Call, Door, Webhooks};
 
 use self::body::Sent;
 use self::kept::Kept;
@@ -81,6 +82,7 @@ impl Options {
 /// The REST face of one door.
 pub struct Gateway {
     door: Door,
+    webhooks: Webhooks,
     guard: Guard,
     offsets: Offsets,
     kept: Kept,
@@ -89,11 +91,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// The face for callers that `guard` lets in.
-    pub fn new(door: Door, guard: Guard, options: &Options) -> Self {
+    pub fn new(door: Door, webhooks: Webhooks, guard: Guard, options: &Options) -> Self {
         let offsets = Offsets::new(options.offset_seconds);
         let kept = Kept::new(offsets.idle_ms());
         let rates = options.emulate_limits.then(|| Rates::new(options.penalty_seconds));
-        Self { door, guard, offsets, kept, rates }
+        Self { door, webhooks, guard, offsets, kept, rates }
     }
 }
 
@@ -224,6 +226,7 @@ impl Gateway {
                 pairs.none()?;
                 schema::update_field(call, base, &table, field, sent.object().await?).await
             }
+            Route::Webhooks(base, ask) => webhooks::answer(self, call, base, ask, &pairs, sent).await,
             Route::DeleteBase(base) => {
                 pairs.none()?;
                 schema::delete_base(call, base).await

@@ -3,6 +3,7 @@
 mod filters;
 mod life;
 mod pings;
+mod rest;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub const DAY: i64 = 86_400_000;
 /// An engine on a data directory with webhooks that run.
 pub struct Rig {
     pub engine: Engine,
-    files: Files,
+    pub files: Files,
     pub webhooks: Webhooks,
     pub clock: HeldClock,
     stop: CancellationToken,
@@ -108,9 +109,8 @@ impl Rig {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let fetcher = Fetcher::new(&fetch::Options { allowed_private: vec!["127.0.0.1".into()] }).unwrap();
         let (store, held) = (engine.store().clone(), Arc::new(clock.clone()));
-        let files =
-            Files::open(directory, files::Options::default(), fetcher.clone(), store, held).await.unwrap();
-        let webhooks = Webhooks::open(engine.clone(), fetcher, Options::default()).await.unwrap();
+        let files = Files::open(directory, files::Options::default(), fetcher, store, held).await.unwrap();
+        let webhooks = Webhooks::open(engine.clone(), files.clone(), Options::default()).await.unwrap();
         Self { engine, files, webhooks, clock: clock.clone(), stop: CancellationToken::new(), running: None }
     }
 

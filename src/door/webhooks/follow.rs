@@ -10,17 +10,20 @@ use std::time::Duration;
 use rustc_hash::FxHashSet;
 use tablewright_core::model::{BaseId, WebhookId};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::Snapshot;
 use tablewright_engine::base::changes::ChangeKind;
 use tablewright_engine::base::{Change, SchemaChange};
 use tablewright_engine::store::webhooks::{NewPayload, StoredWebhook};
 use tokio_util::sync::CancellationToken;
 
 use super::Webhooks;
+use super::moment::{Side, moment};
 use super::payload::Payloads;
 use super::specification::{DataType, Missing, Specification};
 use super::tell::Scene;
 
-/// Bytes of the change log read at a time.
+/// Commits of the change log read at a time, and bytes.
+const READ_COMMITS: usize = 256;
 const READ_BYTES: usize = 4 << 20;
 /// Commits without a payload after which the position is written down all the same.
 const PASSED: i64 = 1_000;
@@ -140,14 +143,23 @@ impl Webhooks {
         let since = followers.iter().map(|f| f.since).min().unwrap_or(upto);
         let store = self.shared.engine.store();
         let after = progress.position.max(since.min(upto));
-        let (changes, reached) = store.webhook_changes(after, upto, READ_BYTES).await.map_err(Fault::from)?;
-        let (mut made, mut counted): (Vec<NewPayload>, HashMap<BaseId, i64>) = Default::default();
+        let read = store.webhook_changes(None, after, upto, READ_COMMITS, READ_BYTES).await;
+        let (changes, reached) = read.map_err(Fault::from)?;
+        let mut counted: HashMap<BaseId, i64> = HashMap::new();
+        let mut by_base: Vec<(BaseId, Vec<(i64, Change)>)> = Vec::new();
         for change in changes {
-            let held = counted.get(&change.base).or_else(|| progress.transactions.get(&change.base));
+            let base = change.base;
+            let held = counted.get(&base).or_else(|| progress.transactions.get(&base));
             let number = held.copied().unwrap_or(0) + 1;
-            counted.insert(change.base, number);
-            let silent = made.iter().filter(|p| p.is_last).map(|p| p.webhook).collect();
-            made.extend(self.tell(change, number, followers.clone(), silent).await?);
+            counted.insert(base, number);
+            match by_base.iter_mut().find(|(id, _)| *id == base) {
+                Some((_, commits)) => commits.push((number, change)),
+                None => by_base.push((base, vec![(number, change)])),
+            }
+        }
+        let mut made = Vec::new();
+        for (base, commits) in by_base {
+            made.extend(self.tell(base, commits, reached, followers.clone()).await?);
         }
         if !made.is_empty() || reached - progress.written >= PASSED {
             let held = progress.uncounted.iter().filter_map(|base| {
@@ -172,40 +184,39 @@ impl Webhooks {
         self.shared.reached.send_replace(progress.position);
     }
 
-    /// The payloads of one commit, for all who hear of it but the `silent`.
+    /// The payloads of commits of one base, for all who hear of them. The log was read up to
+    /// `reached`.
     async fn tell(
         &self,
-        change: Change,
-        number: i64,
+        base: BaseId,
+        commits: Vec<(i64, Change)>,
+        reached: i64,
         followers: Arc<[Follower]>,
-        silent: FxHashSet<WebhookId>,
     ) -> Result<Vec<NewPayload>, Fault> {
-        let hears = move |change: &Change, f: &Follower| f.hears(change) && !silent.contains(&f.id);
-        if !followers.iter().any(|f| hears(&change, f)) {
+        if !commits.iter().any(|(_, change)| followers.iter().any(|f| f.hears(change))) {
             return Ok(Vec::new());
         }
-        let now = match self.shared.engine.snapshot(change.base).await {
+        let now = match self.shared.engine.snapshot(base).await {
             Ok(now) => now,
             // It was deleted since, with its webhooks.
             Err(fault) if fault.code == Code::UnknownBase => return Ok(Vec::new()),
             Err(fault) => return Err(fault),
         };
-        let (change, hears) = (Arc::new(change), Arc::new(hears));
-        let (same, all, judge) = (change.clone(), followers.clone(), hears.clone());
-        let making = tokio::task::spawn_blocking(move || {
-            let scene = Scene::of(&same, &now);
-            all.iter().filter(|f| judge(&same, f)).flat_map(|f| payloads(&scene, number, f)).collect()
-        });
+        let store = self.shared.engine.store();
+        let later = store.webhook_changes(Some(base), reached, now.change, READ_COMMITS, READ_BYTES).await;
+        let (later, _) = later.map_err(Fault::from)?;
+        let commits = Arc::new(commits);
+        let (same, all) = (commits.clone(), followers.clone());
+        let making = tokio::task::spawn_blocking(move || payloads(&same, &later, &now, &all));
         making.await.or_else(|error| {
             // A fault of ours must not stop what comes after it.
-            tracing::error!(%error, change = change.seq, "a commit cannot be told");
-            let told = |f: &Follower| NewPayload {
-                webhook: f.id,
-                at: change.at,
-                body: Payloads::of(&change, number).error("INTERNAL_ERROR"),
-                is_last: false,
-            };
-            Ok(followers.iter().filter(|f| hears(&change, f)).map(told).collect())
+            tracing::error!(%error, %base, "commits cannot be told");
+            let all = commits.iter().flat_map(|commit| followers.iter().map(move |f| (commit, f)));
+            let told = all.filter(|((_, change), f)| f.hears(change)).map(|((number, change), f)| {
+                let body = Payloads::of(change, *number).error("INTERNAL_ERROR");
+                NewPayload { webhook: f.id, at: change.at, body, is_last: false }
+            });
+            Ok(told.collect())
         })
     }
 }
@@ -232,24 +243,62 @@ fn removes(change: &Change) -> bool {
         })
 }
 
-/// The payloads of one commit for one webhook.
-fn payloads(scene: &Scene<'_>, number: i64, follower: &Follower) -> Vec<NewPayload> {
-    let (change, webhook) = (scene.change, follower.id);
-    let keep = |body: String, is_last: bool| NewPayload { webhook, at: change.at, body, is_last };
-    let error = |code: &str| Payloads::of(change, number).error(code);
-    if removes(change)
-        && let Err(missing) = follower.wanted.check(&scene.now.schema)
-    {
-        return vec![match missing {
-            Missing::Filters(_) => keep(error("INVALID_FILTERS"), true),
-            Missing::Includes(_) => keep(error("INVALID_HOOK"), true),
-        }];
+/// The payloads of `commits`, in order. `now` is the base with the `later` commits in it: they are
+/// taken back, newest first, so that every commit is shown as things were then. When there are
+/// more of them than were read, what the others changed is shown as it is now.
+fn payloads(
+    commits: &[(i64, Change)],
+    later: &[Change],
+    now: &Snapshot,
+    followers: &[Follower],
+) -> Vec<NewPayload> {
+    let mut then = now.clone();
+    for change in later.iter().rev() {
+        then = moment(&then, change, Side::Before);
     }
-    match scene.payloads(&follower.wanted, number) {
-        Ok(bodies) => bodies.into_iter().map(|body| keep(body, false)).collect(),
-        Err(fault) => {
-            tracing::warn!(%webhook, %fault, "a commit cannot be told");
-            vec![keep(error("INTERNAL_ERROR"), false)]
+    // For each follower the commit that took something away that it needs.
+    let ends: Vec<Option<(usize, Missing)>> = followers
+        .iter()
+        .map(|follower| {
+            let missing = follower.wanted.check(&now.schema).err()?;
+            let at = commits.iter().position(|(_, change)| follower.hears(change) && removes(change))?;
+            Some((at, missing))
+        })
+        .collect();
+    let mut made: Vec<Vec<NewPayload>> = Vec::with_capacity(commits.len());
+    for (at, (number, change)) in commits.iter().enumerate().rev() {
+        let scene = Scene::of(change, moment(&then, change, Side::After));
+        let hearing = followers.iter().zip(&ends).filter(|(follower, _)| follower.hears(change));
+        let told = hearing.flat_map(|(follower, end)| match end {
+            Some((end, _)) if *end < at => Vec::new(),
+            Some((end, missing)) if *end == at => vec![last(change, *number, follower, missing)],
+            _ => one(&scene, *number, follower),
+        });
+        made.push(told.collect());
+        if at > 0 {
+            then = scene.into_before();
         }
     }
+    made.into_iter().rev().flatten().collect()
+}
+
+/// What a webhook says when something it needs is gone.
+fn last(change: &Change, number: i64, follower: &Follower, missing: &Missing) -> NewPayload {
+    let code = match missing {
+        Missing::Filters(_) => "INVALID_FILTERS",
+        Missing::Includes(_) => "INVALID_HOOK",
+    };
+    let body = Payloads::of(change, number).error(code);
+    NewPayload { webhook: follower.id, at: change.at, body, is_last: true }
+}
+
+/// The payloads of one commit for one webhook.
+fn one(scene: &Scene<'_>, number: i64, follower: &Follower) -> Vec<NewPayload> {
+    let webhook = follower.id;
+    let bodies = scene.payloads(&follower.wanted, number).unwrap_or_else(|fault| {
+        tracing::warn!(%webhook, %fault, "a commit cannot be told");
+        vec![Payloads::of(scene.change, number).error("INTERNAL_ERROR")]
+    });
+    let keep = |body| NewPayload { webhook, at: scene.change.at, body, is_last: false };
+    bodies.into_iter().map(keep).collect()
 }

@@ -1,7 +1,7 @@
-//! A base as it was just before or just after a commit, made from what it is now.
+//! A base as it was just before or just after a commit, made from a later one.
 //!
-//! What the commit wrote is exact. Everything else is as it is now: a follower that is behind
-//! shows later edits of other cells.
+//! What the commit wrote and what was worked out with it is exact; everything else is as in the
+//! base it is made from. Schemas are not taken back.
 
 use serde_json::{Map, Value};
 use tablewright_core::model::{Cell, RecordId};
@@ -25,10 +25,10 @@ impl Side {
     }
 }
 
-/// The base on that side of `change`.
-pub(super) fn moment(now: &Snapshot, change: &Change, side: Side) -> Snapshot {
-    let mut then = now.clone();
-    let schema = now.schema.clone();
+/// The base on that side of `change`, made from what it was right after it, or later.
+pub(super) fn moment(from: &Snapshot, change: &Change, side: Side) -> Snapshot {
+    let mut then = from.clone();
+    let schema = from.schema.clone();
     let mut back = Vec::new();
     for changes in &change.tables {
         let Some(at) = schema.tables.iter().position(|t| t.id == changes.table) else { continue };

@@ -109,7 +109,7 @@ impl Webhooks {
             ("X-Airtable-Content-MAC", &signature(&ping.secret, body.as_bytes())),
         ];
         let started = Instant::now();
-        let answer = shared.fetcher.post(&ping.url, &headers, body.into_bytes(), PATIENCE).await;
+        let answer = shared.files.fetcher().post(&ping.url, &headers, body.into_bytes(), PATIENCE).await;
         let problem = match answer {
             Ok(200 | 204) => None,
             Ok(status) => Some(format!("the receiver answered with status {status}; it must be 200 or 204")),

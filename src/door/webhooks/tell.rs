@@ -20,10 +20,8 @@ use super::specification::{ChangeType, DataType, Place, Source, Specification};
 /// A commit, and the base on both sides of it, shared by the webhooks of the base.
 pub(super) struct Scene<'a> {
     pub(super) change: &'a Change,
-    /// The base as it is now.
-    pub(super) now: &'a Snapshot,
     before: OnceCell<Snapshot>,
-    after: OnceCell<Snapshot>,
+    after: Snapshot,
 }
 
 /// A record that a commit wrote or worked out again.
@@ -37,20 +35,29 @@ struct Touched<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(change: &'a Change, now: &'a Snapshot) -> Self {
-        Self { change, now, before: OnceCell::new(), after: OnceCell::new() }
+    /// The commit after which the base was like that.
+    pub(super) fn of(change: &'a Change, after: Snapshot) -> Self {
+        Self { change, before: OnceCell::new(), after }
     }
 
     fn side(&self, side: Side) -> &Snapshot {
-        let held = if side == Side::Before { &self.before } else { &self.after };
-        held.get_or_init(|| moment(self.now, self.change, side))
+        match side {
+            Side::Before => self.before.get_or_init(|| moment(&self.after, self.change, side)),
+            Side::After => &self.after,
+        }
+    }
+
+    /// The base as it was before.
+    pub(super) fn into_before(self) -> Snapshot {
+        self.side(Side::Before);
+        self.before.into_inner().unwrap_or(self.after)
     }
 
     /// The payloads for a webhook with this specification; `number` counts the base's commits.
     pub(super) fn payloads(&self, wanted: &Specification, number: i64) -> Result<Vec<String>, Fault> {
         let mut payloads = Payloads::of(self.change, number);
         if wanted.filters().lets_source(Source::of_face(&self.change.face)) {
-            let within = wanted.filters().record_change_scope.map(|place| place.table(&self.now.schema));
+            let within = wanted.filters().record_change_scope.map(|place| place.table(&self.after.schema));
             match within {
                 // The table of the scope came or went since; there is nothing to show of it.
                 Some(None) => {}
@@ -73,18 +80,23 @@ impl<'a> Scene<'a> {
         );
         let (fields, metadata) =
             (filters.wants(DataType::TableFields), filters.wants(DataType::TableMetadata));
+        // A table takes records, fields and its name with it.
+        let tables = metadata
+            || fields && filters.watched_fields().is_none()
+            || filters.wants(DataType::TableData) && filters.watched_cells().is_none();
         let is_within = |table: &TableId| within.is_none_or(|id| id == *table);
         let is_watched = |field: &Field| filters.watched_fields().is_none_or(|ids| ids.contains(&field.id));
         for change in &self.change.schema {
             match change {
-                SchemaChange::TableCreated { table } if add && within.is_none() => {
+                SchemaChange::TableCreated { table, after } if add && within.is_none() => {
+                    let made = after.as_deref().or_else(|| self.after.schema.table_by_id(*table));
                     if (metadata || fields && filters.watched_fields().is_none())
-                        && let Some(table) = self.now.schema.table_by_id(*table)
+                        && let Some(table) = made
                     {
                         payloads.put(&["createdTablesById"], table.id.to_string(), described(table));
                     }
                 }
-                SchemaChange::TableDeleted { table, .. } if remove && is_within(table) => {
+                SchemaChange::TableDeleted { table, .. } if remove && tables && is_within(table) => {
                     payloads.push(&[], "destroyedTableIds", table.to_string());
                 }
                 SchemaChange::TableChanged { table, before, after }
@@ -133,7 +145,7 @@ impl<'a> Scene<'a> {
             if within.is_some_and(|id| id != changes.table) {
                 continue;
             }
-            let Some(table) = self.now.schema.table_by_id(changes.table) else { continue };
+            let Some(table) = self.after.schema.table_by_id(changes.table) else { continue };
             let touched = self.touched(table, changes, wanted);
             if touched.is_empty() {
                 continue;
@@ -200,8 +212,11 @@ impl<'a> Scene<'a> {
         let is_new_and_blank = |record: &Touched<'_>| {
             watched.is_some() && record.what == ChangeType::Add && self.cells(record, Side::After).is_empty()
         };
+        // What was worked out for a record that is gone is not in the log.
+        let may_have_held =
+            table.fields.iter().enumerate().any(|(at, f)| counts(&at) && f.kind.is_computed());
         found.retain(|record| match record.what {
-            ChangeType::Remove => watched.is_none() || !record.fields.is_empty(),
+            ChangeType::Remove => may_have_held || watched.is_none() || !record.fields.is_empty(),
             _ => !record.fields.is_empty() && !is_new_and_blank(record),
         });
         found
@@ -276,7 +291,9 @@ impl<'a> Scene<'a> {
     fn created(&self, record: &Touched<'_>) -> String {
         let data = self.side(Side::After).tables.get(&record.table.id);
         let slot = data.and_then(|data| Some((data, data.slot(&record.id)?)));
-        instant_text(slot.map_or(self.change.at, |(data, slot)| data.row(slot).created))
+        let created = slot.map_or(self.change.at, |(data, slot)| data.row(slot).created);
+        // A record that is gone by now was put back without its time.
+        instant_text(created.min(self.change.at))
     }
 
     /// Which of the records a view shows on one side of the commit.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tablewright_core::model::{BaseId, Field, RecordId, TableId, ViewId};
+use tablewright_core::model::{BaseId, Field, RecordId, Table, TableId, ViewId};
 
 /// One row before and after; stored cells by field id. Absent fields did not change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,9 @@ pub enum SchemaChange {
     TableCreated {
         /// The table.
         table: TableId,
+        /// As it was made; absent in older logs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Box<Table>>,
     },
     /// Another name or description.
     TableChanged {

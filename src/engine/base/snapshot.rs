@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub tables: FxHashMap<TableId, Arc<TableData>>,
     /// Counts the commits.
     pub version: u64,
+    /// Commits of this base up to this number of the change log are in it, and no others.
+    pub change: i64,
     /// How the computed fields are worked out.
     pub plan: Arc<Plan>,
     /// When fields that change with the time of day were last worked out.
@@ -29,7 +31,7 @@ impl Snapshot {
     pub fn empty(schema: Arc<Base>) -> Self {
         let tables = schema.tables.iter().map(|t| (t.id, Arc::new(TableData::empty(t)))).collect();
         let plan = Arc::new(Plan::of(&schema));
-        Self { schema, tables, version: 0, plan, computed_at: 0 }
+        Self { schema, tables, version: 0, change: 0, plan, computed_at: 0 }
     }
 
     /// The schema and rows of a table of this base.

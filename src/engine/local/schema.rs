@@ -343,7 +343,7 @@ fn must_compute(schema: &Base, made: &Edit) -> Result<(), Fault> {
     let fields = made.changes.iter().filter_map(|change| match change {
         SchemaChange::FieldCreated { table, field }
         | SchemaChange::FieldChanged { table, after: field, .. } => Some((*table, vec![field.id])),
-        SchemaChange::TableCreated { table } => {
+        SchemaChange::TableCreated { table, .. } => {
             Some((*table, schema.table_by_id(*table)?.fields.iter().map(|f| f.id).collect()))
         }
         _ => None,

@@ -267,27 +267,33 @@ impl Store {
         Ok((position, counted))
     }
 
-    /// Commits after `after`, up to `upto`, that webhooks may be about, oldest first, and how far
-    /// they reach: no more than the one that passes `bytes`.
+    /// Commits after `after`, up to `upto`, that webhooks may be about, of one base when it is
+    /// named, oldest first, and how far they reach: at most `most`, and no more than the one that
+    /// passes `bytes`.
     pub async fn webhook_changes(
         &self,
+        base: Option<BaseId>,
         after: i64,
         upto: i64,
+        most: usize,
         bytes: usize,
     ) -> Result<(Vec<Change>, i64), Error> {
         let mut rows = sqlx::query(
             "SELECT seq, base, at, by, kind, tables, schema, face FROM changes
              WHERE seq > $1 AND seq <= $2 AND kind IN ('records', 'schema')
-             AND base IN (SELECT base FROM webhooks) ORDER BY seq",
+             AND base IN (SELECT base FROM webhooks) AND ($3 IS NULL OR base = $3)
+             ORDER BY seq LIMIT $4",
         )
         .bind(after)
         .bind(upto)
+        .bind(base.map(|id| id.to_string()))
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch(&self.pool);
         let (mut changes, mut read): (Vec<Change>, usize) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {
             read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
             changes.push(read_change(&row)?);
-            if read >= bytes {
+            if read >= bytes || changes.len() >= most {
                 let reached = changes.last().map_or(upto, |change| change.seq);
                 return Ok((changes, reached));
             }

@@ -58,7 +58,7 @@ pub(super) async fn schema(
 ) -> Result<Edited, Fault> {
     let result = try_schema(shared, base, edit, by).await;
     match result {
-        Ok((draft, mut batch, edit)) => {
+        Ok((mut draft, mut batch, edit)) => {
             let line = audit("ok");
             batch.changes.iter_mut().for_each(|change| change.face = line.face.to_owned());
             batch.audit.push(line);
@@ -73,6 +73,7 @@ pub(super) async fn schema(
                     return Err(fault);
                 }
             };
+            draft.snapshot.change = numbers.last().copied().unwrap_or(draft.snapshot.change);
             let snapshot = shared.publish(base, draft.snapshot);
             if edit.changes.iter().any(|c| matches!(c, SchemaChange::BaseRenamed { .. })) {
                 shared.list(base, Some(snapshot.schema.name.clone()));

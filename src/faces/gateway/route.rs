@@ -8,6 +8,8 @@ use percent_encoding::percent_decode_str;
 use tablewright_core::model::id::CommentId;
 use tablewright_core::model::{BaseId, FieldId, RecordId, ViewId};
 
+use super::webhooks::Ask;
+
 /// What is asked for. Tables and fields are named as the path names them: by id or name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Route {
@@ -37,6 +39,8 @@ pub(super) enum Route {
     GetView(BaseId, ViewId),
     /// `DELETE /meta/bases/{base}/views/{view}`
     DeleteView(BaseId, ViewId),
+    /// `/bases/{base}/webhooks` and what is under it
+    Webhooks(BaseId, Ask),
     /// `GET /{base}/{table}`
     ListRecords(BaseId, String),
     /// `POST /{base}/{table}/listRecords`
@@ -80,6 +84,7 @@ impl Route {
             | Self::ListViews(base)
             | Self::GetView(base, _)
             | Self::DeleteView(base, _)
+            | Self::Webhooks(base, _)
             | Self::ListRecords(base, _)
             | Self::ListByPost(base, _)
             | Self::GetRecord(base, ..)
@@ -112,6 +117,7 @@ impl Route {
             Self::ListViews(_) => "list_views",
             Self::GetView(..) => "get_view",
             Self::DeleteView(..) => "delete_view",
+            Self::Webhooks(_, ask) => ask.action(),
             Self::ListRecords(..) | Self::ListByPost(..) => "list_records",
             Self::GetRecord(..) => "get_record",
             Self::CreateRecords(..) => "create_records",
@@ -137,6 +143,9 @@ impl Route {
         }
         match parts.get(..count)? {
             ["meta", rest @ ..] => meta(method, rest),
+            ["bases", base, "webhooks", rest @ ..] => {
+                Some(Self::Webhooks(base.parse().ok()?, Ask::of(method, rest)?))
+            }
             [base, rest @ ..] => records(method, base.parse().ok()?, rest),
             [] => None,
         }

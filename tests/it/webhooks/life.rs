@@ -125,6 +125,7 @@ fn payloads_go_after_a_week_and_numbers_go_on() {
             rig.webhooks.refresh(&mut rig.call(), base(), id).await.unwrap();
         }
         // Made on days 0, 2, 4, 6, 8; now it is day 10.
+        assert_eq!(rig.heard(id).await.len(), 3);
         rig.webhooks.prune().await.unwrap();
         let kept = rig.engine.store().webhook_payloads(id, 1, 0, 100, usize::MAX).await.unwrap();
         let numbers: Vec<i64> = kept.payloads.iter().map(|(number, _)| *number).collect();
