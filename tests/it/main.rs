@@ -7,6 +7,7 @@ mod base_files;
 mod cli;
 mod clients;
 mod crash;
+mod design_laws;
 mod disk_full;
 mod engine;
 mod formula;
