@@ -63,7 +63,8 @@ impl Scope {
         self.lower.entry(field.name.to_lowercase()).and_modify(|twin| *twin = None).or_insert(Some(at));
         self.names.entry(field.name.clone()).or_insert(at);
         if let Some(id) = field.id {
-            self.names.entry(id.to_string()).or_insert(at);
+            // A field may be called like the id of another one, which formulas mean by it.
+            self.names.insert(id.to_string(), at);
         }
         self.fields.push(field);
     }

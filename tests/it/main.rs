@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod conformance;
 mod crash;
+mod design_laws;
 mod disk_full;
 mod engine;
 mod formula;

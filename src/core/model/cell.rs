@@ -94,6 +94,11 @@ impl FieldType {
         }
     }
 
+    /// True for an instant that can be shown as a date alone, and as a time again.
+    fn keeps_time(&self) -> bool {
+        matches!(self, Self::CreatedTime { .. } | Self::LastModifiedTime { .. })
+    }
+
     /// True when an instant is shown as a date alone.
     pub fn shows_date_only(&self) -> bool {
         match self {
@@ -288,6 +293,8 @@ impl Cell {
         let choices = field.kind.choices().unwrap_or_default();
         let id = |at: u32| choices.get(at as usize).map(|c| Value::String(c.id.to_string()));
         match self {
+            // What is shown may become the time again.
+            Self::Instant(ms) if field.kind.keeps_time() => Some(Value::String(instant_text(*ms))),
             Self::Choice(at) => id(*at),
             Self::Choices(list) => Some(Value::Array(list.iter().filter_map(|at| id(*at)).collect())),
             other => other.to_json(field),
@@ -296,7 +303,23 @@ impl Cell {
 
     /// Reads what [`Cell::to_stored`] wrote.
     pub fn from_stored(field: &Field, value: &Value) -> Self {
-        Self::from_json(field, value)
+        let choices = field.kind.choices().unwrap_or_default();
+        // By id alone: a choice may be called like an odd value, or like the id of another one.
+        let place = |id: &Value| {
+            let id = id.as_str()?.parse().ok()?;
+            choices.iter().position(|c| c.id == id).and_then(|at| u32::try_from(at).ok())
+        };
+        let odd = || Self::Json(Arc::new(value.clone()));
+        match (field.kind.layout(), value) {
+            (Layout::Choice, Value::String(_)) => place(value).map_or_else(odd, Self::Choice),
+            (Layout::Choices, Value::Array(ids)) => {
+                ids.iter().map(place).collect::<Option<Arc<[u32]>>>().map_or_else(odd, Self::Choices)
+            }
+            (Layout::Instant, Value::String(text)) if field.kind.keeps_time() => {
+                parse_instant(text).map_or_else(odd, Self::Instant)
+            }
+            _ => Self::from_json(field, value),
+        }
     }
 }
 

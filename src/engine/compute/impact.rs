@@ -61,7 +61,7 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     // A link that becomes something else is no link any more.
     let gone = *change == Change::Delete;
     let unlinked = !matches!(change, Change::Rename(_));
-    // The other side of a link goes with it.
+    // The other side of a link is a text then.
     let mirror = mirror(base, start).filter(|_| unlinked).and_then(|field| places.get(&field).copied());
     let starts: Vec<Place> = std::iter::once(start).chain(mirror).collect();
     let reached = reach(base, &places, &starts);
@@ -100,7 +100,7 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
     let everywhere = starts.iter().map(|place| (*place, 1)).chain(reached.iter().copied());
     for (place, distance) in everywhere {
         let how = match place {
-            _ if gone && place == start || Some(place) == mirror => Some(Effect::Breaks),
+            _ if gone && place == start => Some(Effect::Breaks),
             _ if broken.contains(&place) => Some(Effect::BreaksToo),
             _ => None,
         };
@@ -111,8 +111,8 @@ pub fn impact(base: &Base, field: FieldId, change: &Change) -> Result<Vec<Affect
         found.push(Affected {
             table: table.name.clone(),
             what: format!("field {:?}", table.fields[place.field].name),
-            effect: Effect::Breaks,
-            why: "it is the other side of the link and goes with it.".to_owned(),
+            effect: Effect::Changes,
+            why: "it becomes a text with the names of the records it links to.".to_owned(),
             distance: 1,
         });
     }
@@ -155,10 +155,7 @@ fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
             }
             field.type_name = type_name.clone();
             field.options = None;
-            let mirror = mirror(base, place);
-            for table in &mut after.tables {
-                table.fields.retain(|field| Some(field.id) != mirror);
-            }
+            unlink(base, place, &mut after);
         }
         Change::Delete => {
             if table.primary_field_id == table.fields[place.field].id {
@@ -167,11 +164,8 @@ fn changed(base: &Base, place: Place, change: &Change) -> Result<Base, Fault> {
                     table.fields[place.field].name
                 ));
             }
-            let mirror = mirror(base, place);
             table.fields.remove(place.field);
-            for table in &mut after.tables {
-                table.fields.retain(|field| Some(field.id) != mirror);
-            }
+            unlink(base, place, &mut after);
         }
     }
     settle(&mut after)?;
@@ -283,6 +277,17 @@ fn views(
         if view.sorts.iter().any(|sort| sort.field == field) {
             let effect = if how.is_some() { Effect::Changes } else { Effect::Unharmed };
             add(effect, &format!("it is sorted by {name:?}."));
+        }
+    }
+}
+
+/// Makes the other side of a link a text.
+fn unlink(base: &Base, place: Place, after: &mut Base) {
+    let mirror = mirror(base, place);
+    for field in after.tables.iter_mut().flat_map(|table| &mut table.fields) {
+        if Some(field.id) == mirror {
+            "singleLineText".clone_into(&mut field.type_name);
+            (field.kind, field.options) = (FieldType::SingleLineText, None);
         }
     }
 }

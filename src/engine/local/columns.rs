@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tablewright_core::Fault;
+use tablewright_core::model::cell::json_text;
 use tablewright_core::model::{Base, Cell, Choice, FieldType, RecordId, Table};
 
 use super::draft::Draft;
@@ -19,20 +20,30 @@ pub(super) fn follow(draft: &mut Draft, schema: Arc<Base>, made: &Edit, now: i64
     let old = draft.snapshot.clone();
     let mut next = Snapshot { plan: Arc::new(Plan::of(&schema)), schema: schema.clone(), ..old.clone() };
     next.tables.retain(|id, _| schema.table_by_id(*id).is_some());
-    for table in &schema.tables {
-        let Some(was) = old.schema.table_by_id(table.id) else {
+    for (place, table) in schema.tables.iter().enumerate() {
+        let held = old.schema.tables.iter().position(|t| t.id == table.id);
+        let Some((from, was)) = held.map(|at| (at, &old.schema.tables[at])) else {
             next.tables.insert(table.id, Arc::new(TableData::empty(table)));
             continue;
         };
         let Some(data) = old.tables.get(&table.id) else { continue };
         let mut touched = false;
         let mut columns = Vec::with_capacity(table.fields.len());
-        for field in &table.fields {
+        for (to, field) in table.fields.iter().enumerate() {
             let held = was.fields.iter().position(|f| f.id == field.id);
             columns.push(match held {
                 Some(at) if made.unlinked.contains(&(table.id, field.id)) => {
                     touched = true;
                     named(&old, data, was, at)
+                }
+                // It does not work any more. Its cells were never stored.
+                Some(at) if old.plan.computes(from, at) && !next.plan.computes(place, to) => {
+                    Column::blank(&field.kind, data.capacity())
+                }
+                // It works now: the cells a file gave it must not come back when it breaks.
+                Some(at) if next.plan.computes(place, to) && !old.plan.computes(from, at) => {
+                    touched |= data.slots().any(|slot| !data.cell(slot, at).is_blank());
+                    Column::blank(&field.kind, data.capacity())
                 }
                 Some(at) => match (was.fields[at].kind.choices(), field.kind.choices()) {
                     (Some(before), Some(after)) if before != after => {
@@ -56,11 +67,19 @@ pub(super) fn follow(draft: &mut Draft, schema: Arc<Base>, made: &Edit, now: i64
         {
             data.next_auto = data.len() as i64 + 1;
         }
-        data.restructure(columns, edits(&old, &next, was, table));
-        if touched {
-            let positions: BTreeSet<i64> = data.slots().map(|slot| data.row(slot).position).collect();
-            draft.touched.entry(table.id).or_default().extend(positions);
+        let edits = edits(&old, &next, was, table);
+        // Times nobody asks for any more must not come back when somebody does again.
+        let lost: Vec<usize> =
+            (0..old.plan.watches(was.id).len()).filter(|at| !edits.contains(&Some(*at))).collect();
+        let rewritten: BTreeSet<i64> = data
+            .slots()
+            .filter(|slot| touched || lost.iter().any(|watch| data.edited(*watch, *slot).is_some()))
+            .map(|slot| data.row(slot).position)
+            .collect();
+        if touched || !rewritten.is_empty() {
+            draft.touched.entry(table.id).or_default().extend(rewritten);
         }
+        data.restructure(columns, edits);
         data.version += 1;
         next.tables.insert(table.id, Arc::new(data));
     }
@@ -135,8 +154,14 @@ fn named(old: &Snapshot, data: &TableData, table: &Table, at: usize) -> Column {
     };
     let mut column = Column::blank(&FieldType::SingleLineText, 0);
     for row in 0..data.capacity() {
-        let names: Vec<String> = links::held(&data.cell(row, at)).iter().filter_map(name).collect();
-        column.push(Cell::text(names.join(", ")));
+        column.push(match data.cell(row, at) {
+            // What never was a list of records stays what people read.
+            Cell::Json(odd) => Cell::text(json_text(&odd)),
+            cell => {
+                let names: Vec<String> = links::held(&cell).iter().filter_map(name).collect();
+                Cell::text(names.join(", "))
+            }
+        });
     }
     column
 }

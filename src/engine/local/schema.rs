@@ -223,8 +223,9 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             if held.views.len() >= MAX_VIEWS {
                 return Err(refused(format!("a table has at most {MAX_VIEWS} views.")));
             }
-            let mut view = View { name: given_name("the view", &view.name)?, ..view.clone() };
-            check_view(held, &mut view)?;
+            let view = View { name: given_name("the view", &view.name)?, ..view.clone() };
+            check_view(held, &view)?;
+            view.filter_formula.as_deref().map_or(Ok(()), |formula| check_filter(held, formula))?;
             (made.table, made.view) = (Some(*table), Some(view.id));
             made.changes.push(SchemaChange::ViewChanged { table: *table, view: view.id });
             held.views.push(view);
@@ -235,6 +236,9 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             let mut next = held.views[at].clone();
             rename(&mut next.name, &change.name)?;
             if let Some(formula) = &change.filter_formula {
+                if !formula.trim().is_empty() {
+                    check_filter(held, formula)?;
+                }
                 next.filter_formula = (!formula.trim().is_empty()).then(|| formula.clone());
             }
             if let Some(sorts) = &change.sorts {
@@ -243,7 +247,7 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             if let Some(ids) = &change.visible_field_ids {
                 next.visible_field_ids = (!ids.is_empty()).then(|| ids.clone());
             }
-            check_view(held, &mut next)?;
+            check_view(held, &next)?;
             held.views[at] = next;
             (made.table, made.view) = (Some(*table), Some(*view));
             made.changes.push(SchemaChange::ViewChanged { table: *table, view: *view });
@@ -293,6 +297,9 @@ fn delete_field(schema: &mut Base, table: TableId, id: FieldId, made: &mut Edit)
         view.sorts.retain(|sort| sort.field != id);
         if let Some(ids) = &mut view.visible_field_ids {
             ids.retain(|shown| *shown != id);
+            if ids.is_empty() {
+                ids.push(held.primary_field_id);
+            }
         }
     }
     if let Some(link) = gone.link()
@@ -379,7 +386,7 @@ fn note_settled(before: &Base, after: &Base, made: &mut Edit) {
     }
 }
 
-fn check_view(table: &Table, view: &mut View) -> Result<(), Fault> {
+fn check_view(table: &Table, view: &View) -> Result<(), Fault> {
     if table.views.iter().any(|v| v.id != view.id && v.name.to_lowercase() == view.name.to_lowercase()) {
         let message =
             format!("table {:?} has a view {:?} already; choose another name.", table.name, view.name);
@@ -389,13 +396,15 @@ fn check_view(table: &Table, view: &mut View) -> Result<(), Fault> {
     for id in shown.chain(view.sorts.iter().map(|sort| sort.field)) {
         table.field_by_id(id).ok_or_else(|| no_field(table, id))?;
     }
-    if let Some(formula) = &view.filter_formula {
-        let scope = tablewright_formula::Scope::of_table(table);
-        tablewright_formula::compile(formula, &scope).map_err(|problems| {
-            refused(format!("the filter of the view: {}", tablewright_formula::Problem::joined(&problems)))
-        })?;
-    }
     Ok(())
+}
+
+/// A filter that was just written must work; one whose fields went away is left as it is.
+fn check_filter(table: &Table, formula: &str) -> Result<(), Fault> {
+    let scope = tablewright_formula::Scope::of_table(table);
+    tablewright_formula::compile(formula, &scope).map(|_| ()).map_err(|problems| {
+        refused(format!("the filter of the view: {}", tablewright_formula::Problem::joined(&problems)))
+    })
 }
 
 fn named_table(table: &Table) -> Named {

@@ -85,7 +85,7 @@ fn a_base_that_cannot_be_made_is_not_made_at_all() {
         (json!([]), "at least one table"),
         (json!([{"name": "T", "fields": []}]), "at least one field"),
         (json!([{"name": "T", "fields": [{"name": "N", "type": "checkbox"}]}]), "cannot name records"),
-        (json!([{"name": "T", "fields": [{"name": "N", "type": "text"}]}]), "Did you mean \"richText\""),
+        (json!([{"name": "T", "fields": [{"name": "N", "type": "text"}]}]), "\"singleLineText\"?"),
         (json!([{"name": "T", "fields": [name, {"name": "n", "type": "url"}]}]), "already"),
         (json!([{"name": "T", "fields": [name]}, {"name": "t", "fields": [name]}]), "already"),
         (
