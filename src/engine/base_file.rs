@@ -234,6 +234,9 @@ impl<'de> Visitor<'de> for Records<'_> {
         let Self { table, data, now } = self;
         let mut places: FxHashMap<String, usize> = FxHashMap::default();
         let mut cells: Vec<Cell> = vec![Cell::Blank; table.fields.len()];
+        let created_fields: Vec<usize> = (0..table.fields.len())
+            .filter(|at| matches!(table.fields[*at].kind, FieldType::CreatedTime { .. }))
+            .collect();
         while let Some(record) = list.next_element::<Record>()? {
             let place = || format!("table {:?}, record {}", table.name, record.id);
             if data.slot(&record.id).is_some() {
@@ -257,6 +260,11 @@ impl<'de> Visitor<'de> for Records<'_> {
                     }
                 };
                 cells[at] = Cell::from_json(&table.fields[at], value);
+            }
+            for at in &created_fields {
+                if matches!(cells[*at], Cell::Blank) {
+                    cells[*at] = Cell::Instant(created);
+                }
             }
             let position = data.next_position;
             data.load(record.id, created, position, cells.iter_mut().map(std::mem::take));

@@ -180,7 +180,7 @@ async def sees_updates(surface):
     await client.subscribe_resource(SCHEMA)
     surface.told.clear()
     await change("Not told")
-    await surface.call("create_field", {**PARTS, "name": "Later", "type": "singleLineText"})
+    await surface.call("create_field", {**PARTS, "field": {"name": "Later", "type": "singleLineText"}})
     with anyio.fail_after(PATIENCE):
         while SCHEMA not in surface.told:
             await anyio.sleep(0.01)
@@ -218,18 +218,19 @@ async def cancels(surface):
         await surface.call("create_records", arguments, progress_callback=stop)
     assert scope.cancelled_caught, "it ended before it could be stopped"
 
-    async def settled():
-        last = await surface.total()
-        while (now := await surface.total()) != last:
-            last = now
-        return last
+    async def one_more():
+        """Writes a record behind what is being written, and counts."""
+        await surface.call(
+            "create_records", {"base": "Workshop", "table": "Suppliers / EU", "records": [{"Name": "After"}]}
+        )
+        return await surface.total() - before
 
-    made = await settled() - before
-    assert made < count, f"{made} records were made of a call that was stopped"
-    await surface.call(
-        "create_records", {"base": "Workshop", "table": "Suppliers / EU", "records": [{"Name": "After"}]}
-    )
-    assert await surface.total() == before + made + 1
+    # The part that is being written is finished; nothing follows it.
+    made, next_made = 0, await one_more()
+    while next_made != made + 1:
+        made, next_made = next_made, await one_more()
+    assert next_made < count, f"{next_made} records were made of a call that was stopped"
+    assert await one_more() == next_made + 1
 
 
 STEPS = [reads_resources, gets_prompts, completes, sees_updates, follows_progress, cancels]

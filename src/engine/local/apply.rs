@@ -216,7 +216,9 @@ impl Draft {
         let fields = &schema.table_by_id(table).ok_or_else(|| missing_table(table))?.fields;
         let data = self.snapshot.table_mut(table).ok_or_else(|| missing_table(table))?;
         let position = data.next_position;
-        let slot = data.insert(id, now, position);
+        // As in Airtable, where records are made at whole seconds.
+        let created = now - now.rem_euclid(1_000);
+        let slot = data.insert(id, created, position);
         self.first_new.entry(table).or_insert(position);
         let number = data.next_auto;
         for (at, field) in fields.iter().enumerate() {
@@ -225,7 +227,7 @@ impl Draft {
                     data.set(slot, at, values::auto(number));
                     data.next_auto = number + 1;
                 }
-                FieldType::CreatedTime { .. } => data.set(slot, at, Cell::Instant(now)),
+                FieldType::CreatedTime { .. } => data.set(slot, at, Cell::Instant(created)),
                 FieldType::CreatedBy => data.set(slot, at, person(by)),
                 _ => {}
             }

@@ -61,7 +61,11 @@ def uploads_more_beside_it(shop):
 
 def refuses_strange_addresses(shop):
     url = cell(shop, 1)[0]["url"]
-    for wrong in (url[:-1] + ("0" if url[-1] != "0" else "1"), url.partition("?")[0] + "x"):
+    *start, moment, signature, variant, name = url.split("/")
+    later = f"{int(moment, 16) + 1:x}"
+    other = signature[:-4] + ("AAAA" if signature[-4:] != "AAAA" else "BBBB")
+    for parts in ((later, signature, variant, name), (moment, other, variant, name), (moment, signature, "full", name)):
+        wrong = "/".join([*start, *parts])
         assert requests.get(wrong, timeout=20).status_code in (403, 404, 410), wrong
 
 
@@ -127,7 +131,7 @@ def refuses_uploads(shop):
     good = {"contentType": "text/plain", "filename": "a.txt", "file": "YQ=="}
     for wrong in ({"file": "no base64!"}, {"file": 5}, {"filename": 5}):
         refused(lambda: shop.api.post(upload, json={**good, **wrong}), 422, None)
-    for missing in good:
+    for missing in ("filename", "file"):
         rest = {key: value for key, value in good.items() if key != missing}
         refused(lambda: shop.api.post(upload, json=rest), 422, None)
     refused(lambda: shop.parts.upload_attachment(part(4), "Name", "a.txt", b"a"), 422, None)

@@ -17,7 +17,8 @@ def exceed(shop):
         return requests.get(address, headers=headers, timeout=20)
 
     with ThreadPoolExecutor(8) as pool:
-        return until(lambda: next((a for a in pool.map(ask, range(16)) if a.status_code == 429), None), "a refusal")
+        # A list, for a refusal by itself counts as false.
+        return until(lambda: [a for a in pool.map(ask, range(16)) if a.status_code == 429], "a refusal")[0]
 
 
 def answers_in_airtables_shape(shop):
