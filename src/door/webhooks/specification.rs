@@ -60,6 +60,7 @@ pub(super) struct Includes {
 /// Kinds of data a webhook follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::enum_variant_names, reason = "the names are Airtable's")]
 pub(super) enum DataType {
     /// Records and their cells.
     TableData,

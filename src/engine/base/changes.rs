@@ -122,23 +122,23 @@ pub enum SchemaChange {
         /// Its table.
         table: TableId,
         /// The field as it is.
-        field: Field,
+        field: Box<Field>,
     },
     /// Another name, type, description or other options.
     FieldChanged {
         /// Its table.
         table: TableId,
         /// As it was.
-        before: Field,
+        before: Box<Field>,
         /// As it is.
-        after: Field,
+        after: Box<Field>,
     },
     /// A field is gone with its cells.
     FieldDeleted {
         /// Its table.
         table: TableId,
         /// As it was.
-        before: Field,
+        before: Box<Field>,
     },
     /// A view came, changed or went.
     ViewChanged {

@@ -56,7 +56,7 @@ pub(super) fn field(
     let id = place(schema, table, new)?;
     tie(schema, table, id, new.other_side.as_ref(), made)?;
     if let Some(field) = schema.table_by_id(table).and_then(|held| held.field_by_id(id)) {
-        made.changes.insert(0, SchemaChange::FieldCreated { table, field: field.clone() });
+        made.changes.insert(0, SchemaChange::FieldCreated { table, field: Box::new(field.clone()) });
     }
     Ok(id)
 }
@@ -150,7 +150,7 @@ fn tie(
                 json!({"linkedTableId": table, "isReversed": false, "prefersSingleRecordLink": false});
             let mut field = Field::new(&name, "multipleRecordLinks", options.as_object().cloned())?;
             field.id = side.map_or(field.id, |side| side.id);
-            made.changes.push(SchemaChange::FieldCreated { table: other, field: field.clone() });
+            made.changes.push(SchemaChange::FieldCreated { table: other, field: Box::new(field.clone()) });
             let id = field.id;
             push(table_mut(schema, other)?, field)?;
             id

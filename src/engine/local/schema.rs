@@ -215,7 +215,11 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             }
             let after = held.clone();
             (made.table, made.field) = (Some(*table), Some(*field));
-            made.changes.push(SchemaChange::FieldChanged { table: *table, before, after });
+            made.changes.push(SchemaChange::FieldChanged {
+                table: *table,
+                before: Box::new(before),
+                after: Box::new(after),
+            });
         }
         SchemaEdit::DeleteField { table, field } => delete_field(schema, *table, *field, &mut made)?,
         SchemaEdit::CreateView { table, view } => {
@@ -311,7 +315,7 @@ fn delete_field(schema: &mut Base, table: TableId, id: FieldId, made: &mut Edit)
         unlink(other, field, made)?;
     }
     (made.table, made.field) = (Some(table), Some(id));
-    made.changes.insert(0, SchemaChange::FieldDeleted { table, before: gone });
+    made.changes.insert(0, SchemaChange::FieldDeleted { table, before: Box::new(gone) });
     Ok(())
 }
 
@@ -321,7 +325,11 @@ fn unlink(table: TableId, field: &mut Field, made: &mut Edit) -> Result<(), Faul
     let text = Field::new(&field.name, "singleLineText", None)?;
     (field.type_name, field.options, field.kind) = (text.type_name, None, text.kind);
     made.unlinked.push((table, field.id));
-    made.changes.push(SchemaChange::FieldChanged { table, before, after: field.clone() });
+    made.changes.push(SchemaChange::FieldChanged {
+        table,
+        before: Box::new(before),
+        after: Box::new(field.clone()),
+    });
     Ok(())
 }
 
@@ -370,15 +378,15 @@ fn note_settled(before: &Base, after: &Base, made: &mut Edit) {
         match change {
             SchemaChange::FieldCreated { table, field } => {
                 if let Some(settled) = after.table_by_id(*table).and_then(|t| t.field_by_id(field.id)) {
-                    field.clone_from(settled);
+                    **field = settled.clone();
                 }
             }
             SchemaChange::FieldChanged { table, before: was, after: is } => {
                 if let Some(settled) = after.table_by_id(*table).and_then(|t| t.field_by_id(is.id)) {
-                    is.clone_from(settled);
+                    **is = settled.clone();
                 }
                 if let Some(held) = before.table_by_id(*table).and_then(|t| t.field_by_id(was.id)) {
-                    was.clone_from(held);
+                    **was = held.clone();
                 }
             }
             _ => {}
