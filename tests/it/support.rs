@@ -282,7 +282,8 @@ pub struct HttpServer {
 }
 
 pub fn serve_http(data: &Data, args: &[&str]) -> HttpServer {
-    let scopes = "data.records:read,data.records:write,schema.bases:read,schema.bases:write";
+    let scopes = "data.records:read,data.records:write,schema.bases:read,schema.bases:write,\
+                  data.recordComments:read,data.recordComments:write";
     let token = data.ok(&["token", "create", "--name", "test", "--scopes", scopes]).trim().to_owned();
     let mut all = vec!["--http", "127.0.0.1:0"];
     all.extend(args);
