@@ -13,7 +13,7 @@ use tablewright_door::{Call, Caller, Door, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Limits, Reply};
-use crate::arguments::{decode, schema_of};
+use crate::arguments::{decode, schema_of, without_words};
 use crate::catalogue::{Catalogue, Error, Wording};
 use crate::progress::Progress;
 use crate::text::Boundary;
@@ -121,7 +121,7 @@ impl Builder {
         self.tools.push(Coded {
             name: T::NAME,
             input_schema: schema,
-            output_schema: T::output_schema().map(Arc::new),
+            output_schema: T::output_schema().map(without_words).map(Arc::new),
             run: Box::new(move |context, given| {
                 let args = decode::<T::Args>(&decoding, given);
                 Box::pin(async move { T::run(context, args?).await })

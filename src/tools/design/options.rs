@@ -186,15 +186,13 @@ pub(super) fn by_id(
     held: Option<&Field>,
 ) -> Result<(), Fault> {
     match type_name {
-        "multipleRecordLinks" => {
-            if held.is_none() || options.contains_key("linkedTableId") {
-                let other = linked(base, options)?;
-                if let Some(view) = text(options, "viewIdForRecordSelection")? {
-                    let view = other.view(view)?.id;
-                    options.insert("viewIdForRecordSelection".into(), json!(view));
-                }
-                options.insert("linkedTableId".into(), json!(other.id));
+        "multipleRecordLinks" if held.is_none() || options.contains_key("linkedTableId") => {
+            let other = linked(base, options)?;
+            if let Some(view) = text(options, "viewIdForRecordSelection")? {
+                let view = other.view(view)?.id;
+                options.insert("viewIdForRecordSelection".into(), json!(view));
             }
+            options.insert("linkedTableId".into(), json!(other.id));
         }
         "multipleLookupValues" | "rollup" | "count" => through(options, base, table, type_name, held)?,
         "lastModifiedTime" => {
