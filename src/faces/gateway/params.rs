@@ -215,7 +215,9 @@ impl ListParams {
                     let name = |item: &Value| {
                         item.as_str().map(str::to_owned).ok_or_else(|| wrong(key, "a list of texts"))
                     };
-                    params.fields = Some(list()?.iter().map(name).collect::<Result<_, _>>()?);
+                    let names: Vec<String> = list()?.iter().map(name).collect::<Result<_, _>>()?;
+                    // In a query string an empty list is no parameter at all.
+                    params.fields = (!names.is_empty()).then_some(names);
                 }
                 "sort" => params.sorts = list()?.iter().map(sort).collect::<Result<_, _>>()?,
                 "recordMetadata" => {
@@ -370,6 +372,7 @@ mod tests {
             assert!(body("", bad.clone()).is_err(), "{bad}");
         }
         assert!(body("pageSize=5", json!({})).is_err());
+        assert_eq!(body("", json!({"fields": []})).unwrap().fields, None);
     }
 
     proptest! {

@@ -9,7 +9,11 @@ use crate::support::Data;
 const FIELD: &str = "fldPFiles00000000";
 
 fn rest(data: Data) -> Rest {
-    let args = config(&data, "");
+    rest_with(data, "")
+}
+
+fn rest_with(data: Data, more: &str) -> Rest {
+    let args = config(&data, more);
     Rest::over(data, &args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -117,4 +121,13 @@ fn what_is_no_file_is_refused() {
     assert!(rest.get(&papers(""))["records"][0]["fields"].get("Files").is_none());
     let reader = rest.with_scopes("reader", &ALL_SCOPES.replace("data.records:write,", ""));
     assert_eq!(reader.refused_with("POST", &upload("Files"), file("aGVsbG8=")).0, 403);
+}
+
+#[test]
+fn addresses_begin_with_the_public_url_when_there_is_one() {
+    let rest = rest_with(data(), "[http]\npublic_url = \"https://tables.example.org/\"");
+    let file = json!({"filename": "a.txt", "contentType": "text/plain", "file": "aGVsbG8="});
+    let done = rest.ok("POST", &upload("Files"), file);
+    let url = done["fields"][FIELD][0]["url"].as_str().unwrap();
+    assert!(url.starts_with("https://tables.example.org/files/"), "{url}");
 }
