@@ -21,6 +21,8 @@ fn the_lists_are_as_they_were_agreed() {
     same_as_file(&peer.result("resources/templates/list", json!({}))["resourceTemplates"], "templates.json");
     let mut resources = peer.result("resources/list", json!({}))["resources"].clone();
     for resource in resources.as_array_mut().unwrap() {
+        // What depends on the fixture's data is checked elsewhere.
+        resource.as_object_mut().unwrap().remove("size");
         resource["annotations"].as_object_mut().unwrap().remove("lastModified");
     }
     same_as_file(&resources, "resources.json");
