@@ -176,8 +176,8 @@ impl Refusal {
         Self::unprocessable("UNKNOWN_FIELD_NAME", Code::UnknownField, message)
     }
 
-    /// A name of a field that is no name.
-    pub(super) fn empty_name() -> Self {
+    /// A name of a field that is empty or that another field of the table has.
+    pub(super) fn unfit_name() -> Self {
         let message = "A field needs a name that no other field of the table has";
         Self::unprocessable("DUPLICATE_OR_EMPTY_FIELD_NAME", Code::InvalidArguments, message)
     }

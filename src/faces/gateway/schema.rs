@@ -1,5 +1,7 @@
 //! Making and changing bases, tables and fields.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use tablewright_core::model::{BaseId, FieldId, FieldType, TableId, ViewId};
 use tablewright_core::{Code, Fault};
@@ -27,7 +29,7 @@ fn text(body: &mut Body, key: &str) -> Result<Option<String>, Refusal> {
 fn field_name(body: &mut Body) -> Result<Option<String>, Refusal> {
     let name = text(body, "name")?;
     if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
-        return Err(Refusal::empty_name());
+        return Err(Refusal::unfit_name());
     }
     Ok(name)
 }
@@ -95,6 +97,10 @@ fn new_table(mut body: Body) -> Result<NewTable, Refusal> {
     }
     let fields = fields.into_iter().map(|field| new_field(object(field, "each of fields")?));
     let fields = fields.collect::<Result<Vec<_>, _>>()?;
+    let mut names = HashSet::new();
+    if !fields.iter().all(|field| names.insert(field.name.to_lowercase())) {
+        return Err(Refusal::unfit_name());
+    }
     Ok(NewTable { name, description, fields, ..NewTable::default() })
 }
 
