@@ -84,7 +84,7 @@ fn new_field(schema: &Base, table: &Table, step: &Step) -> NewField {
         12 => ("autoNumber", json!({})),
         13 => (
             "createdTime",
-            json!({"result": {"type": if step.at[1] % 2 == 0 { "date" } else { "dateTime" }}}),
+            json!({"result": {"type": if step.at[1].is_multiple_of(2) { "date" } else { "dateTime" }}}),
         ),
         14 => ("lastModifiedTime", json!({"referencedFieldIds": [source]})),
         _ => ("lastModifiedBy", json!({})),
@@ -102,7 +102,7 @@ fn update_options(table: &Table, step: &Step) -> (FieldId, Value) {
             if !choices.is_empty() {
                 let len = choices.len();
                 choices.rotate_left(at[2] % len);
-                if at[0] % 3 == 0 {
+                if at[0].is_multiple_of(3) {
                     choices[0]["name"] = json!(step.word);
                 } else if at[0] % 3 == 1 {
                     choices.pop();
@@ -121,7 +121,7 @@ fn update_options(table: &Table, step: &Step) -> (FieldId, Value) {
             };
             (
                 of_kind(table, at[0], kinds),
-                json!({"result": {"type": if at[2] % 2 == 0 { "date" } else { "dateTime" }}}),
+                json!({"result": {"type": if at[2].is_multiple_of(2) { "date" } else { "dateTime" }}}),
             )
         }
         _ => (
@@ -136,9 +136,9 @@ fn view_of(table: &Table, step: &Step) -> View {
         id: ViewId::random(),
         name: step.word.into(),
         kind: "grid".into(),
-        visible_field_ids: (step.at[1] % 2 == 0).then(|| vec![pick(&table.fields, step.at[2]).id]),
-        filter_formula: (step.at[3] % 2 == 0).then(|| formula(table, step.at)),
-        sorts: vec![Sort { field: pick(&table.fields, step.at[1]).id, descending: step.at[2] % 2 == 0 }],
+        visible_field_ids: (step.at[1].is_multiple_of(2)).then(|| vec![pick(&table.fields, step.at[2]).id]),
+        filter_formula: (step.at[3].is_multiple_of(2)).then(|| formula(table, step.at)),
+        sorts: vec![Sort { field: pick(&table.fields, step.at[1]).id, descending: step.at[2].is_multiple_of(2) }],
         other: Map::new(),
     }
 }
@@ -156,7 +156,7 @@ fn edit_of(schema: &Base, step: &Step) -> SchemaEdit {
             ],
             ..NewTable::default()
         }),
-        1 if step.at[1] % 3 == 0 => SchemaEdit::DeleteTable(id),
+        1 if step.at[1].is_multiple_of(3) => SchemaEdit::DeleteTable(id),
         1 | 2 => SchemaEdit::DeleteField { table: id, field },
         3..=6 => SchemaEdit::CreateField { table: id, field: new_field(schema, table, step) },
         7 => SchemaEdit::UpdateField {
@@ -194,7 +194,7 @@ fn value_of(snapshot: &Snapshot, table: &Table, step: &Step) -> Option<(FieldId,
             )
         }
         FieldType::Number { .. } | FieldType::Currency { .. } => json!(step.at[2]),
-        FieldType::Checkbox => json!(step.at[2] % 2 == 0),
+        FieldType::Checkbox => json!(step.at[2].is_multiple_of(2)),
         FieldType::Date => json!("2026-04-05"),
         FieldType::SingleSelect(_) => json!(step.word),
         FieldType::MultipleSelects(_) => json!(["one", step.word]),
