@@ -89,7 +89,7 @@ impl<'a> Scene<'a> {
         for change in &self.change.schema {
             match change {
                 SchemaChange::TableCreated { table, after } if add && within.is_none() => {
-                    let made = after.as_deref().or_else(|| self.after.schema.table_by_id(*table));
+                    let made = after.as_ref().or_else(|| self.after.schema.table_by_id(*table));
                     if (metadata || fields && filters.watched_fields().is_none())
                         && let Some(table) = made
                     {

@@ -99,7 +99,7 @@ pub enum SchemaChange {
         table: TableId,
         /// As it was made; absent in older logs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        after: Option<Box<Table>>,
+        after: Option<Table>,
     },
     /// Another name or description.
     TableChanged {

@@ -37,10 +37,9 @@ pub(super) fn tables(schema: &mut Base, new: &[NewTable], made: &mut Edit) -> Re
     }
     // The fields are told with their table.
     made.changes.retain(|c| !matches!(c, SchemaChange::FieldCreated { table, .. } if ids.contains(table)));
-    let told = ids.iter().map(|id| SchemaChange::TableCreated {
-        table: *id,
-        after: schema.table_by_id(*id).cloned().map(Box::new),
-    });
+    let told = ids
+        .iter()
+        .map(|id| SchemaChange::TableCreated { table: *id, after: schema.table_by_id(*id).cloned() });
     made.changes.splice(0..0, told);
     made.table = ids.first().copied();
     Ok(())

@@ -231,6 +231,57 @@ fn a_view_hears_of_records_that_come_in_stay_and_go_out() {
 }
 
 #[test]
+fn a_follower_that_is_behind_shows_every_commit_as_things_were_then() {
+    with_shop(async |directory, clock| {
+        let mut rig = Rig::open_still(&directory, &clock).await;
+        let goods = GOODS.parse().unwrap();
+        let view: View =
+            serde_json::from_value(json!({"name": "Dear", "type": "grid", "filterFormula": "{Worth} > 100"}))
+                .unwrap();
+        let dear = rig.edit(SchemaEdit::CreateView { table: goods, view }).await.edit.view.unwrap();
+        let of_view = rig.hook(wants(json!({"dataTypes": ["tableData"], "recordChangeScope": dear}))).await;
+        let all = rig
+            .hook(json!({"options": {"filters": {"dataTypes": ["tableData"]},
+                                     "includes": {"includeCellValuesInFieldIds": "all"}}}))
+            .await;
+        let acme = record("recAcme0000000000");
+        let made = rig.add(GOODS, json!({"Name": "Sofa", "Price": 200, "Stock": 1, "Maker": [acme]})).await;
+        rig.set(GOODS, made, json!({"Name": "Couch"})).await;
+        rig.set(MAKERS, acme, json!({"Name": "Apex"})).await;
+        clock.advance(60_000);
+        rig.set(GOODS, made, json!({"Stock": 0})).await;
+        rig.remove(GOODS, made).await;
+        rig.run();
+
+        let heard = rig.heard(all).await;
+        assert_eq!(heard.len(), 5);
+        let created = &of(&heard[0], GOODS, "createdRecordsById")[made.to_string()];
+        assert_eq!(created["createdTime"], "2001-09-09T01:46:40.000Z", "though the record is gone by now");
+        assert_eq!(values(created)["fldGName000000000"], "Sofa");
+        assert_eq!(values(created)["fldGMaker00000000"][0]["name"], "Acme");
+        assert_eq!(values(created)["fldGWorth00000000"], 200);
+        let renamed = &of(&heard[1], GOODS, "changedRecordsById")[made.to_string()];
+        assert_eq!(values(&renamed["unchanged"])["fldGMaker00000000"][0]["name"], "Acme");
+        assert_eq!(values(&renamed["unchanged"])["fldGStock00000000"], 1);
+        let sold = &of(&heard[3], GOODS, "changedRecordsById")[made.to_string()];
+        assert_eq!(values(&sold["unchanged"])["fldGMaker00000000"][0]["name"], "Apex");
+        assert_eq!(values(&sold["unchanged"])["fldGName000000000"], "Couch");
+
+        let kinds: Vec<String> = rig
+            .heard(of_view)
+            .await
+            .iter()
+            .map(|payload| {
+                let seen = of(payload, GOODS, "changedViewsById")[dear.to_string()].as_object().unwrap();
+                seen.keys().cloned().collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        assert_eq!(kinds, ["createdRecordsById", "changedRecordsById", "destroyedRecordIds"]);
+        rig.close().await;
+    });
+}
+
+#[test]
 fn fields_and_tables_are_told_to_those_who_want_them() {
     with_shop(async |directory, clock| {
         let rig = Rig::open(&directory, &clock).await;
