@@ -24,6 +24,61 @@ pub fn schema_of<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
+/// Every object in a schema, the outer ones first.
+fn each_object(map: &mut Map<String, Value>, change: &impl Fn(&mut Map<String, Value>)) {
+    fn walk(value: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
+        match value {
+            Value::Object(map) => each_object(map, change),
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
+            _ => {}
+        }
+    }
+    change(map);
+    map.values_mut().for_each(|value| walk(value, change));
+}
+
+/// A schema in as few words as a model needs.
+pub fn terse(mut schema: Map<String, Value>) -> Map<String, Value> {
+    each_object(&mut schema, &|map| {
+        list_texts(map);
+        // What is said of a list says enough of its items.
+        if map.get("description").is_some_and(Value::is_string)
+            && let Some(Value::Object(items)) = map.get_mut("items")
+            && items.contains_key("properties")
+        {
+            items.shift_remove("description");
+        }
+        for (key, usual) in [("default", false), ("additionalProperties", true)] {
+            if map.get(key) == Some(&Value::Bool(usual)) {
+                map.shift_remove(key);
+            }
+        }
+    });
+    schema
+}
+
+/// A schema without its words: of results, which speak for themselves.
+pub fn without_words(mut schema: Map<String, Value>) -> Map<String, Value> {
+    each_object(&mut schema, &|map| {
+        if map.get("description").is_some_and(Value::is_string) {
+            map.shift_remove("description");
+        }
+    });
+    schema
+}
+
+/// One of several texts, each said to be one of one: a plain list of them.
+fn list_texts(map: &mut Map<String, Value>) {
+    let Some(Value::Array(variants)) = map.get("oneOf") else { return };
+    let texts: Option<Vec<Value>> =
+        variants.iter().map(|v| v.get("const").filter(|text| text.is_string()).cloned()).collect();
+    if let Some(texts) = texts {
+        map.shift_remove("oneOf");
+        map.insert("type".into(), Value::from("string"));
+        map.insert("enum".into(), Value::Array(texts));
+    }
+}
+
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -163,6 +218,56 @@ mod tests {
                 "required": ["table"]
             })
         );
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Sorted {
+        /// The order.
+        sort: Vec<Step>,
+        #[serde(default)]
+        strict: bool,
+    }
+
+    /// A step.
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Step {
+        direction: Direction,
+        options: Map<String, Value>,
+    }
+
+    /// Which way.
+    #[derive(JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    enum Direction {
+        /// Up.
+        Asc,
+        /// Down.
+        Desc,
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let step = |words: bool| {
+            let mut direction = json!({"type": "string", "enum": ["asc", "desc"]});
+            if words {
+                direction["description"] = json!("Which way.");
+            }
+            json!({"type": "object", "properties": {"direction": direction, "options": {"type": "object"}},
+                "required": ["direction", "options"]})
+        };
+        let sorted = |words: bool| {
+            let mut sort = json!({"type": "array", "items": step(words)});
+            if words {
+                sort["description"] = json!("The order.");
+            }
+            json!({"type": "object", "properties": {"sort": sort, "strict": {"type": "boolean"}},
+                "required": ["sort"]})
+        };
+        assert_eq!(Value::Object(terse(schema_of::<Sorted>())), sorted(true));
+        assert_eq!(Value::Object(without_words(terse(schema_of::<Sorted>()))), sorted(false));
     }
 
     #[test]

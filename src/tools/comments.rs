@@ -15,6 +15,7 @@ use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::text;
 
 use crate::cursor;
+use crate::design::some;
 use crate::records::{checked_limit, record_id};
 use crate::rows::{About, Format, Rows};
 
@@ -134,11 +135,11 @@ struct Added {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<String>,
     /// The names of those who are mentioned.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    mentioned: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mentioned: Option<Vec<String>>,
     /// Marks that name nobody; they stayed text.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_known: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_known: Option<Vec<String>>,
 }
 
 impl Tool for AddComment {
@@ -159,8 +160,8 @@ impl Tool for AddComment {
         let added = Added {
             id: made.id.to_string(),
             reply_to: made.parent_comment_id.map(|id| id.to_string()),
-            mentioned: made.mentioned.values().filter_map(name).collect(),
-            not_known,
+            mentioned: some(made.mentioned.values().filter_map(name).collect()),
+            not_known: some(not_known),
         };
         Ok(Answer::Structured(serde_json::to_value(added).unwrap_or_default()))
     }

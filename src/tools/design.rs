@@ -22,6 +22,11 @@ fn answer(result: impl Serialize) -> Answer {
     Answer::Structured(serde_json::to_value(result).unwrap_or_default())
 }
 
+/// A list, unless it is empty.
+pub(crate) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
 /// A text of the caller's, whole again.
 fn accepted(given: Option<String>) -> Result<Option<String>, Fault> {
     given.map(|given| text::accept(&given)).transpose()

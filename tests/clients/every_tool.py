@@ -25,19 +25,8 @@ async def call(client, tool, arguments):
     return result, text
 
 
-async def use(client):
-    if client.server_info is not None:  # a client that names its version asks for nothing first
-        assert client.server_info.name == "tablewright", client.server_info
-        assert "list_bases" in client.instructions
-    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    for tool in tools.values():
-        assert tool.title and tool.description and tool.annotations.read_only_hint is not None, tool.name
-    called = set()
-
-    async def use_tool(name, arguments):
-        called.add(name)
-        return await call(client, name, arguments)
-
+async def use_rows(client, use_tool):
+    """Reading and writing records, formulas and comments."""
     result, _ = await use_tool("list_bases", {})
     assert result.structured_content["bases"][0]["name"] == "Shop"
     result, _ = await use_tool("describe_base", {"base": "Shop"})
@@ -53,6 +42,10 @@ async def use(client):
     await use_tool("update_records", {**GOODS, "records": [{"id": record, "fields": {"Stock": 6}}]})
     result, _ = await use_tool("get_records", {**GOODS, "records": [record], "format": "json"})
     assert result.structured_content["records"][0]["fields"]["Stock"] == 6
+    changes = [{"Name": "New", "Stock": 7}, {"Name": "Newer"}]
+    result, _ = await use_tool("upsert_records", {**GOODS, "merge_on": ["Name"], "records": changes})
+    upserted = result.structured_content
+    assert upserted["ids"][0] == record and upserted["created"] == 1, upserted
     result, _ = await use_tool("check_formula", {**GOODS, "formula": "{Prise} * 2"})
     assert not result.structured_content["valid"] and "Price" in result.structured_content["problems"][0]["fix"]
     result, _ = await use_tool("evaluate_formula", {**GOODS, "formula": "{Price} * 2", "trace": True})
@@ -66,10 +59,56 @@ async def use(client):
     assert result.structured_content["type"] == "text/markdown", result.structured_content
     _, text = await use_tool("get_attachment", file)
     assert "filename: care.md\noiled beech" in text
-    await use_resources(client)
+    result, _ = await use_tool("add_comment", {**GOODS, "record": record, "text": "Is it new?"})
+    comment = result.structured_content["id"]
+    _, text = await use_tool("list_comments", {**GOODS, "record": record})
+    assert comment in text and "Is it new?" in text, text
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})
     assert wrong.is_error and "unknown_record" in wrong.content[0].text
+
+
+async def use_schema(use_tool):
+    """Making, changing and deleting a base and what is in it."""
+    name = {"name": "Name", "type": "singleLineText"}
+    link = {"name": "Visits", "type": "multipleRecordLinks", "links_to": "Visits", "other_side": "Guest"}
+    tables = [{"name": "Guests", "fields": [name, link]}, {"name": "Visits", "fields": [name]}]
+    result, _ = await use_tool("create_base", {"name": "Inn", "tables": tables})
+    made = result.structured_content
+    assert [field["name"] for field in made["tables"][1]["fields"]] == ["Name", "Guest"], made
+    await use_tool("create_table", {"base": "Inn", "name": "Rooms", "fields": [name]})
+    await use_tool("update_table", {"base": "Inn", "table": "Rooms", "name": "Beds"})
+    guests = {"base": "Inn", "table": "Guests"}
+    count = {"name": "How many", "type": "count", "through": "Visits"}
+    await use_tool("create_field", {**guests, "field": count})
+    result, _ = await use_tool("update_field", {**guests, "field": "How many", "name": "Number"})
+    assert result.structured_content["name"] == "Number", result.structured_content
+    await use_tool("create_view", {**guests, "name": "Often", "filter": "{Number} > 2"})
+    await use_tool("update_view", {**guests, "view": "Often", "sort": [{"field": "Number", "direction": "desc"}]})
+    result, _ = await use_tool("delete_field", {**guests, "field": "Number", "force": True})
+    assert "Often" in result.structured_content["affected"][0], result.structured_content
+    await use_tool("delete_view", {**guests, "view": "Often"})
+    result, _ = await use_tool("delete_table", {"base": "Inn", "table": "Visits", "confirm": "Visits"})
+    assert result.structured_content["became_texts"][0]["name"] == "Visits", result.structured_content
+    await use_tool("delete_base", {"base": "Inn", "confirm": "Inn"})
+
+
+async def use(client):
+    if client.server_info is not None:  # a client that names its version asks for nothing first
+        assert client.server_info.name == "tablewright", client.server_info
+        assert "list_bases" in client.instructions
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    for tool in tools.values():
+        assert tool.title and tool.description and tool.annotations.read_only_hint is not None, tool.name
+    called = set()
+
+    async def use_tool(name, arguments):
+        called.add(name)
+        return await call(client, name, arguments)
+
+    await use_rows(client, use_tool)
+    await use_resources(client)
+    await use_schema(use_tool)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
 

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Data, client_tools, program, root, run_client, serve_http};
 
+/// What lets a client use every tool.
+const EVERYTHING: [&str; 5] = ["--toolsets", "all", "--allow-write", "--allow-delete", "--allow-schema"];
+
 fn python(script: &str) -> Command {
     let mut command = Command::new(client_tools().join("venv/bin/python"));
     command.arg(root().join("tests/clients").join(script));
@@ -17,21 +20,10 @@ fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
     for mode in ["legacy", "2026-07-28", "auto"] {
         let data = Data::with_shop();
         let mut command = python("every_tool.py");
-        command.args([
-            "--mode",
-            mode,
-            "stdio",
-            program(),
-            "serve",
-            "--toolsets",
-            "all",
-            "--allow-write",
-            "--allow-delete",
-            "--data-dir",
-        ]);
-        command.arg(data.path());
+        command.args(["--mode", mode, "stdio", program(), "serve"]).args(EVERYTHING);
+        command.arg("--data-dir").arg(data.path());
         let said = run_client(command);
-        assert!(said.contains("12 tools called"), "{mode}: {said}");
+        assert!(said.contains("28 tools called"), "{mode}: {said}");
     }
 }
 
@@ -39,12 +31,12 @@ fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
 fn the_python_sdk_lists_and_calls_every_tool_over_http() {
     for mode in ["legacy", "2026-07-28", "auto"] {
         let data = Data::with_shop();
-        let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
+        let server = serve_http(&data, &EVERYTHING);
         let mut command = python("every_tool.py");
         command.args(["--mode", mode, "http", &format!("http://{}/mcp", server.address)]);
         command.env("TABLEWRIGHT_TOKEN", &server.token);
         let said = run_client(command);
-        assert!(said.contains("12 tools called"), "{mode}: {said}");
+        assert!(said.contains("28 tools called"), "{mode}: {said}");
     }
 }
 
@@ -52,12 +44,12 @@ fn the_python_sdk_lists_and_calls_every_tool_over_http() {
 fn the_python_sdk_lists_and_calls_every_tool_over_sse() {
     for mode in ["legacy", "auto"] {
         let data = Data::with_shop();
-        let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
+        let server = serve_http(&data, &EVERYTHING);
         let mut command = python("every_tool.py");
         command.args(["--mode", mode, "sse", &format!("http://{}/sse", server.address)]);
         command.env("TABLEWRIGHT_TOKEN", &server.token);
         let said = run_client(command);
-        assert!(said.contains("12 tools called over protocol 2025-11-25"), "{mode}: {said}");
+        assert!(said.contains("28 tools called over protocol 2025-11-25"), "{mode}: {said}");
     }
 }
 
@@ -80,6 +72,7 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
     let shop = ["base=Shop".to_owned(), "table=Goods".to_owned()];
     let with =
         |more: &[&str]| shop.iter().cloned().chain(more.iter().map(|m| (*m).to_owned())).collect::<Vec<_>>();
+    let text = r#"{"name":"Name","type":"singleLineText"}"#;
     vec![
         ("list_bases", vec![]),
         ("describe_base", vec!["base=Shop".into()]),
@@ -88,6 +81,7 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("search_records", vec!["base=Shop".into(), "query=lamp".into()]),
         ("create_records", with(&["records=[{\"Name\":\"made\"}]"])),
         ("update_records", with(&["records=[{\"id\":\"recLamp0000000000\",\"fields\":{\"Stock\":1}}]"])),
+        ("upsert_records", with(&["merge_on=[\"Name\"]", "records=[{\"Name\":\"Lamp\",\"Stock\":2}]"])),
         ("delete_records", with(&["records=[\"recDesk0000000000\"]"])),
         ("check_formula", with(&["formula={Price} * 2"])),
         ("evaluate_formula", with(&["formula={Price} * 2", "trace=true"])),
@@ -98,6 +92,22 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("get_attachment", with(&["record=recLamp0000000000", "field=Files"])),
         ("assess_formula_impact", with(&["field=Price", "change=delete"])),
+        ("add_comment", with(&["record=recLamp0000000000", "text=bright"])),
+        ("list_comments", with(&["record=recLamp0000000000"])),
+        (
+            "create_base",
+            vec!["name=Other".into(), format!("tables=[{{\"name\":\"T\",\"fields\":[{text}]}}]")],
+        ),
+        ("create_table", vec!["base=Other".into(), "name=U".into(), format!("fields=[{text}]")]),
+        ("update_table", vec!["base=Other".into(), "table=U".into(), "name=V".into()]),
+        ("create_field", with(&["field={\"name\":\"New\",\"type\":\"number\"}"])),
+        ("update_field", with(&["field=New", "name=Newer"])),
+        ("delete_field", with(&["field=Newer"])),
+        ("create_view", with(&["name=Dear", "filter={Price} > 20"])),
+        ("update_view", with(&["view=Dear", "sort=[{\"field\":\"Price\"}]"])),
+        ("delete_view", with(&["view=Dear"])),
+        ("delete_table", vec!["base=Other".into(), "table=V".into(), "confirm=V".into()]),
+        ("delete_base", vec!["base=Other".into(), "confirm=Other".into()]),
     ]
 }
 
@@ -123,22 +133,13 @@ fn inspect_all(target: &[&str]) {
 fn the_inspector_lists_and_calls_every_tool_over_pipes() {
     let data = Data::with_shop();
     let directory = data.path().display().to_string();
-    inspect_all(&[
-        program(),
-        "serve",
-        "--toolsets",
-        "all",
-        "--allow-write",
-        "--allow-delete",
-        "--data-dir",
-        &directory,
-    ]);
+    inspect_all(&[&[program(), "serve"][..], &EVERYTHING, &["--data-dir", &directory]].concat());
 }
 
 #[test]
 fn the_inspector_lists_and_calls_every_tool_over_http() {
     let data = Data::with_shop();
-    let server = serve_http(&data, &["--toolsets", "all", "--allow-write", "--allow-delete"]);
+    let server = serve_http(&data, &EVERYTHING);
     let header = format!("Authorization: Bearer {}", server.token);
     inspect_all(&[&format!("http://{}/mcp", server.address), "--transport", "http", "--header", &header]);
 }

@@ -10,7 +10,7 @@ use tablewright_toolkit::Answer;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 
-use super::{Changed, Elsewhere, answer};
+use super::{Changed, Elsewhere, answer, links_to, some};
 
 /// Most dependents that are listed.
 const MAX_LISTED: usize = 30;
@@ -38,8 +38,8 @@ struct Deleted {
     id: String,
     name: String,
     /// What depended on it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    affected: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affected: Option<Vec<String>>,
     /// Number in the change log.
     change: i64,
 }
@@ -91,7 +91,7 @@ impl Tool for DeleteField {
         let edit = SchemaEdit::DeleteField { table: table.id, field: gone.id };
         let done = context.call.edit_schema(schema.id, edit).await?;
         let (id, name) = (gone.id.to_string(), gone.name.clone());
-        Ok(answer(Deleted { id, name, affected, change: done.change }))
+        Ok(answer(Deleted { id, name, affected: some(affected), change: done.change }))
     }
 }
 
@@ -127,8 +127,8 @@ struct DeletedTable {
     /// Records that went with it.
     records: usize,
     /// Link fields of other tables that are texts now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    became_texts: Vec<Elsewhere>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    became_texts: Option<Vec<Elsewhere>>,
     /// Number in the change log.
     change: i64,
 }
@@ -150,7 +150,7 @@ impl Tool for DeleteTable {
             id: table.id.to_string(),
             name: table.name.clone(),
             records: view.len(),
-            became_texts: super::links_to(schema, table.id),
+            became_texts: some(links_to(schema, table.id)),
             change: done.change,
         }))
     }

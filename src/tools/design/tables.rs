@@ -12,7 +12,7 @@ use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::text::accept;
 
 use super::plan::{self, FieldSpec, TableSpec};
-use super::{Changed, Elsewhere, Named, accepted, answer, links_to};
+use super::{Changed, Elsewhere, Named, accepted, answer, links_to, some};
 
 /// `create_base`
 pub struct CreateBase;
@@ -42,8 +42,8 @@ struct MadeTable {
     /// The other sides of links included.
     fields: Vec<Named>,
     /// Other sides of links, in tables that were there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    elsewhere: Vec<Elsewhere>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<Vec<Elsewhere>>,
     /// Number in the change log.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<i64>,
@@ -55,7 +55,7 @@ impl MadeTable {
             id: table.id.to_string(),
             name: table.name.clone(),
             fields: Named::fields(table),
-            elsewhere: Vec::new(),
+            elsewhere: None,
             change: None,
         }
     }
@@ -116,7 +116,7 @@ impl Tool for CreateTable {
         let schema = made.base.schema();
         let table = schema.tables.iter().find(|t| Some(t.id) == made.table);
         let table = table.map(|table| MadeTable {
-            elsewhere: links_to(schema, table.id),
+            elsewhere: some(links_to(schema, table.id)),
             change: Some(made.change),
             ..MadeTable::of(table)
         });

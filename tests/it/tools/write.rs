@@ -191,3 +191,59 @@ fn any_number_of_records_goes_into_one_call() {
             .contains("at least one")
     );
 }
+
+#[test]
+fn an_upsert_updates_what_is_there_and_creates_the_rest() {
+    let (_data, mut client) = shop();
+    let upsert =
+        |records: Value| json!({"base": "Shop", "table": "Goods", "merge_on": ["name"], "records": records});
+    let done = client.structured(
+        "upsert_records",
+        upsert(json!([{"Name": "Lamp", "Stock": 8}, {"Name": "Rug", "Price": 3}, {"Name": "Desk", "Stock": "many"}])),
+    );
+    assert_eq!((&done["count"], &done["created"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&done["failed"][0]["index"], &done["failed"][0]["code"]),
+        (&json!(2), &json!("invalid_value"))
+    );
+    assert_eq!(done["ids"][0], "recLamp0000000000");
+    let lamp = cells(&mut client, "Goods", &json!("recLamp0000000000"));
+    assert_eq!((&lamp["Stock"], &lamp["Price"]), (&json!(8), &json!(40)), "what is not named stays");
+    let again = client.structured("upsert_records", upsert(json!([{"Name": "Rug", "Price": 4}])));
+    assert_eq!((&again["created"], &again["ids"][0]), (&json!(0), &done["ids"][1]));
+    let escaped = client.structured("upsert_records", upsert(json!([{"Name": "a\\u{200B}b"}])));
+    assert_eq!(cells(&mut client, "Goods", &escaped["ids"][0])["Name"], "a\u{200b}b");
+    client.structured(
+        "create_records",
+        json!({"base": "Shop", "table": "Goods", "records": [{"Name": "Rug"}]}),
+    );
+    let twins = client.refused("upsert_records", upsert(json!([{"Name": "Rug", "Price": 5}])));
+    assert!(twins.contains("ambiguous"), "{twins}");
+}
+
+#[test]
+fn an_upsert_that_cannot_tell_records_apart_is_refused() {
+    let data = crate::support::Data::with_shop();
+    let mut reader = data.serve(&["--no-daemon"]).initialize();
+    let asked = json!({"name": "upsert_records", "arguments": {"base": "Shop", "table": "Goods", "merge_on": ["Name"], "records": [{}]}});
+    assert!(
+        reader.request("tools/call", asked)["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("there is no tool")
+    );
+    drop(reader);
+    let (_data, mut client) = shop();
+    for (on, records, said) in [
+        (json!([]), json!([{"Name": "x"}]), "merge_on is empty"),
+        (json!(["Nmae"]), json!([{"Name": "x"}]), "Did you mean \"Name\""),
+        (json!(["Name", "Price", "Stock", "Since"]), json!([{"Name": "x"}]), "3"),
+        (json!(["Maker"]), json!([{"Maker": ["recAcme0000000000"]}]), "Maker"),
+        (json!(["Name"]), json!([]), "at least one"),
+        (json!(["Name"]), json!([{"Stock": 1}]), "merge field"),
+    ] {
+        let asked = json!({"base": "Shop", "table": "Goods", "merge_on": on, "records": records});
+        let refused = client.refused("upsert_records", asked);
+        assert!(refused.contains(said), "{on} {records}: {refused}");
+    }
+}
