@@ -24,22 +24,46 @@ pub fn schema_of<T: JsonSchema>() -> Map<String, Value> {
     }
 }
 
-/// A schema without its words: of results, which speak for themselves.
-pub fn without_words(mut schema: Map<String, Value>) -> Map<String, Value> {
-    fn strip(map: &mut Map<String, Value>) {
-        if map.get("description").is_some_and(Value::is_string) {
-            map.remove("description");
-        }
-        map.values_mut().for_each(walk);
-    }
-    fn walk(value: &mut Value) {
+/// Every object in a schema, the outer ones first.
+fn each_object(map: &mut Map<String, Value>, change: &impl Fn(&mut Map<String, Value>)) {
+    fn walk(value: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
         match value {
-            Value::Object(map) => strip(map),
-            Value::Array(items) => items.iter_mut().for_each(walk),
+            Value::Object(map) => each_object(map, change),
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
             _ => {}
         }
     }
-    strip(&mut schema);
+    change(map);
+    map.values_mut().for_each(|value| walk(value, change));
+}
+
+/// A schema in as few words as a model needs.
+pub fn terse(mut schema: Map<String, Value>) -> Map<String, Value> {
+    each_object(&mut schema, &|map| {
+        list_texts(map);
+        // What is said of a list says enough of its items.
+        if map.get("description").is_some_and(Value::is_string)
+            && let Some(Value::Object(items)) = map.get_mut("items")
+            && items.contains_key("properties")
+        {
+            items.shift_remove("description");
+        }
+        for (key, usual) in [("default", false), ("additionalProperties", true)] {
+            if map.get(key) == Some(&Value::Bool(usual)) {
+                map.shift_remove(key);
+            }
+        }
+    });
+    schema
+}
+
+/// A schema without its words: of results, which speak for themselves.
+pub fn without_words(mut schema: Map<String, Value>) -> Map<String, Value> {
+    each_object(&mut schema, &|map| {
+        if map.get("description").is_some_and(Value::is_string) {
+            map.shift_remove("description");
+        }
+    });
     schema
 }
 
@@ -49,7 +73,7 @@ fn list_texts(map: &mut Map<String, Value>) {
     let texts: Option<Vec<Value>> =
         variants.iter().map(|v| v.get("const").filter(|text| text.is_string()).cloned()).collect();
     if let Some(texts) = texts {
-        map.remove("oneOf");
+        map.shift_remove("oneOf");
         map.insert("type".into(), Value::from("string"));
         map.insert("enum".into(), Value::Array(texts));
     }
@@ -58,19 +82,6 @@ fn list_texts(map: &mut Map<String, Value>) {
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            list_texts(map);
-            // What is said of a list says enough of its items.
-            if map.get("description").is_some_and(Value::is_string)
-                && let Some(Value::Object(items)) = map.get_mut("items")
-                && items.contains_key("properties")
-            {
-                items.remove("description");
-            }
-            for (key, usual) in [("default", false), ("additionalProperties", true)] {
-                if map.get(key) == Some(&Value::Bool(usual)) {
-                    map.remove(key);
-                }
-            }
             for key in ["title", "format", "$schema"] {
                 if map.get(key).is_some_and(Value::is_string) {
                     map.remove(key);
@@ -255,8 +266,8 @@ mod tests {
             json!({"type": "object", "properties": {"sort": sort, "strict": {"type": "boolean"}},
                 "required": ["sort"]})
         };
-        assert_eq!(Value::Object(schema_of::<Sorted>()), sorted(true));
-        assert_eq!(Value::Object(without_words(schema_of::<Sorted>())), sorted(false));
+        assert_eq!(Value::Object(terse(schema_of::<Sorted>())), sorted(true));
+        assert_eq!(Value::Object(without_words(terse(schema_of::<Sorted>()))), sorted(false));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tablewright_door::{Call, Caller, Door, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Limits, Reply};
-use crate::arguments::{decode, schema_of, without_words};
+use crate::arguments::{decode, schema_of, terse, without_words};
 use crate::catalogue::{Catalogue, Error, Wording};
 use crate::progress::Progress;
 use crate::text::Boundary;
@@ -116,12 +116,12 @@ impl Builder {
     /// Adds a tool.
     #[must_use]
     pub fn with<T: Tool>(mut self) -> Self {
-        let schema = Arc::new(schema_of::<T::Args>());
+        let schema = Arc::new(terse(schema_of::<T::Args>()));
         let decoding = schema.clone();
         self.tools.push(Coded {
             name: T::NAME,
             input_schema: schema,
-            output_schema: T::output_schema().map(without_words).map(Arc::new),
+            output_schema: T::output_schema().map(terse).map(without_words).map(Arc::new),
             run: Box::new(move |context, given| {
                 let args = decode::<T::Args>(&decoding, given);
                 Box::pin(async move { T::run(context, args?).await })

@@ -107,8 +107,8 @@ async def use(client):
         return await call(client, name, arguments)
 
     await use_rows(client, use_tool)
-    await use_schema(use_tool)
     await use_resources(client)
+    await use_schema(use_tool)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
 

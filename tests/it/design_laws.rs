@@ -138,7 +138,10 @@ fn view_of(table: &Table, step: &Step) -> View {
         kind: "grid".into(),
         visible_field_ids: (step.at[1].is_multiple_of(2)).then(|| vec![pick(&table.fields, step.at[2]).id]),
         filter_formula: (step.at[3].is_multiple_of(2)).then(|| formula(table, step.at)),
-        sorts: vec![Sort { field: pick(&table.fields, step.at[1]).id, descending: step.at[2].is_multiple_of(2) }],
+        sorts: vec![Sort {
+            field: pick(&table.fields, step.at[1]).id,
+            descending: step.at[2].is_multiple_of(2),
+        }],
         other: Map::new(),
     }
 }
