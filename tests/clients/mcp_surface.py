@@ -13,7 +13,7 @@ import warnings
 import anyio
 import httpx2
 import mcp_types as types
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPDeprecationWarning, MCPError, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -271,5 +271,5 @@ async def main():
 
 
 # Both eras are meant to be used here.
-warnings.filterwarnings("ignore", category=DeprecationWarning)
+warnings.filterwarnings("ignore", category=MCPDeprecationWarning)
 asyncio.run(main())

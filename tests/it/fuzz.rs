@@ -1,8 +1,13 @@
-//! Random and half-right inputs at the two doors for foreign bytes: base files and JSON-RPC.
+//! Random and half-right inputs at the doors for foreign bytes: base files, JSON-RPC, and addresses
+//! to fetch from.
+
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::json;
+use tablewright_engine::fetch::{self, Fetcher};
 
 use crate::support::{Data, root};
 
@@ -33,6 +38,39 @@ pub fn mangle(seed: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+static FETCHER: LazyLock<Fetcher> = LazyLock::new(|| {
+    // As the program does when it starts.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Fetcher::new(&fetch::Options::default()).unwrap()
+});
+
+/// Addresses that are not of the open internet.
+fn private() -> impl Strategy<Value = Ipv4Addr> {
+    let networks =
+        [(127, 0, 8), (10, 0, 8), (0, 0, 8), (192, 168, 16), (172, 16, 12), (169, 254, 16), (100, 64, 10)];
+    (proptest::sample::select(networks.to_vec()), any::<u32>()).prop_map(|((first, second, bits), rest)| {
+        let network = Ipv4Addr::new(first, second, 0, 0).to_bits();
+        Ipv4Addr::from_bits(network | rest >> bits)
+    })
+}
+
+/// The spellings of an address that URLs take.
+fn spelled(address: Ipv4Addr, spelling: usize) -> String {
+    let ([a, b, c, d], bits) = (address.octets(), address.to_bits());
+    match spelling {
+        0 => address.to_string(),
+        1 => bits.to_string(),
+        2 => format!("0x{bits:x}"),
+        3 => format!("0{a:o}.{b}.0x{c:X}.{d}."),
+        4 => format!("{a}.{}", bits & 0x00ff_ffff),
+        5 => format!("[::ffff:{address}]"),
+        6 => format!("[::{address}]"),
+        7 => format!("[64:ff9b::{address}]"),
+        8 => format!("[2002:{:x}:{:x}::1]", bits >> 16, bits & 0xffff),
+        _ => address.to_string().replace('.', "。").replace('1', "１"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -44,6 +82,19 @@ proptest! {
             tablewright_engine::base_file::write(&loaded.snapshot, &loaded.comments, &Default::default(), &mut out).unwrap();
             let again = tablewright_engine::base_file::read(&out, 0).unwrap();
             prop_assert_eq!(loaded.snapshot.records(), again.snapshot.records());
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_private_address_is_fetched(address in private(), spelling in 0usize..10) {
+        let url = format!("http://{}:8080/a", spelled(address, spelling));
+        prop_assert!(FETCHER.check(&url).is_err(), "{}", url);
+    }
+
+    #[test]
+    fn addresses_never_panic(text in "(https?:/{0,3})?[ -~é．]{0,60}") {
+        if let Ok(url) = FETCHER.check(&text) {
+            prop_assert!(matches!(url.scheme(), "http" | "https") && url.username().is_empty());
         }
     }
 }

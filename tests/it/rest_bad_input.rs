@@ -354,6 +354,29 @@ fn uploads() {
     unharmed(&server);
 }
 
+#[test]
+fn names_of_files() {
+    let (_data, server) = serve();
+    let path = format!("/v0/{BASE}/{ONE}/Files/uploadAttachment");
+    let mut runner = TestRunner::deterministic();
+    let odd = "[a./\\\\%\"'<>:|?*\u{0}\n\u{202e}é🦀 -]{0,40}(\\.\\.[/\\\\]){0,3}[a-z]{0,3}";
+    let strategy = proptest::string::string_regex(odd).unwrap();
+    for _ in 0..60 {
+        let name = strategy.new_tree(&mut runner).unwrap().current();
+        let body = json!({"contentType": "text/plain", "filename": name, "file": "aGVsbG8="});
+        let (status, said) = send(&server, "POST", &path, body.to_string().as_bytes());
+        assert_eq!(status, 200, "{name:?}: {said}");
+        let file = said["fields"]["fldPFiles00000000"].as_array().unwrap().last().unwrap().clone();
+        let kept = file["filename"].as_str().unwrap();
+        let bad = |c: char| matches!(c, '/' | '\\' | '\u{202e}') || c.is_control();
+        assert!(!kept.is_empty() && !kept.starts_with('.') && !kept.contains(bad), "{name:?}: {kept:?}");
+        let address = file["url"].as_str().unwrap().split_once(&server.address).unwrap().1;
+        let got = http(&server.address, "GET", address, &[], b"");
+        assert_eq!((got.status, got.body.as_str()), (200, "hello"), "{name:?}: {address}");
+        assert!(got.head.contains("x-content-type-options: nosniff"), "{}", got.head);
+    }
+}
+
 /// Mangled requests get an answer that says what is wrong with them, or are carried out.
 #[test]
 fn mangled_requests_never_end_the_server() {
