@@ -343,3 +343,111 @@ fn a_base_is_made_from_nothing() {
         engine.close().await;
     });
 }
+
+#[test]
+fn bounds_hold_on_both_sides_of_a_link_and_large_edits_stay_quick() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let engine = shop(directory.path()).await;
+        let fields: Vec<NewField> =
+            (0..500).map(|n| new_field(&format!("F{n}"), "singleLineText", json!({}))).collect();
+        let wide = NewTable { name: "Wide".into(), fields: fields.clone(), ..NewTable::default() };
+        let wide = edit(&engine, SchemaEdit::CreateTable(wide)).await.unwrap().edit.table.unwrap();
+        for (to, field) in [
+            (wide.to_string(), new_field("More", "number", json!({}))),
+            (GOODS.to_owned(), new_field("Wide", "multipleRecordLinks", json!({"linkedTableId": wide}))),
+        ] {
+            let fault = add(&engine, &to, field).await.unwrap_err();
+            assert!(fault.message.contains("500 fields"), "{fault}");
+        }
+        let wider = [fields, vec![new_field("F500", "number", json!({}))]].concat();
+        let wider = NewTable { name: "Wider".into(), fields: wider, ..NewTable::default() };
+        assert!(edit(&engine, SchemaEdit::CreateTable(wider)).await.is_err());
+        engine.close().await;
+    });
+}
+
+#[test]
+fn choices_of_many_records_move_with_their_list() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let engine = shop(directory.path()).await;
+        let choices: Vec<Value> = (0..50).map(|n| json!({"name": format!("c{n}")})).collect();
+        let made = new_field("Grade", "singleSelect", json!({"choices": choices}));
+        let field = add(&engine, GOODS, made).await.unwrap();
+        let records = (0..5_000).map(|n| cells(json!({"Grade": format!("c{}", n % 50)}))).collect();
+        write(&engine, GOODS, Action::Create(records), true).await.unwrap();
+        let before = contents(&engine, GOODS).await;
+        let turned: Vec<Value> = choices.into_iter().rev().collect();
+        let turn = SchemaEdit::UpdateField {
+            table: table(GOODS),
+            field,
+            name: None,
+            description: None,
+            options: json!({"choices": turned}).as_object().cloned(),
+        };
+        edit(&engine, turn).await.unwrap();
+        assert_eq!(contents(&engine, GOODS).await, before);
+        engine.close().await;
+        let engine = open(directory.path()).await;
+        assert_eq!(contents(&engine, GOODS).await, before);
+        engine.close().await;
+    });
+}
+
+#[test]
+fn times_of_edits_and_cells_of_broken_fields_do_not_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let engine = shop(directory.path()).await;
+        let watch = || new_field("Edited", "formula", json!({"formula": "LAST_MODIFIED_TIME({Stock})"}));
+        let lamp = |all: &Value| all["recLamp0000000000"].clone();
+        let field = add(&engine, GOODS, watch()).await.unwrap();
+        let update = Action::Update(vec![("recLamp0000000000".parse().unwrap(), cells(json!({"Stock": 9})))]);
+        write(&engine, GOODS, update, true).await.unwrap();
+        assert!(lamp(&contents(&engine, GOODS).await)["Edited"].is_string());
+        edit(&engine, SchemaEdit::DeleteField { table: table(GOODS), field }).await.unwrap();
+        add(&engine, GOODS, watch()).await.unwrap();
+        let stock =
+            engine.snapshot(base()).await.unwrap().schema.table("Goods").unwrap().field("Stock").unwrap().id;
+        edit(&engine, SchemaEdit::DeleteField { table: table(GOODS), field: stock }).await.unwrap();
+        let before = contents(&engine, GOODS).await;
+        let shown = lamp(&before);
+        assert!(shown.get("Edited").is_none() && shown.get("Worth").is_none(), "{shown}");
+        engine.close().await;
+        let engine = open(directory.path()).await;
+        assert_eq!(contents(&engine, GOODS).await, before);
+        engine.close().await;
+    });
+}
+
+#[test]
+fn comments_go_with_their_table() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let engine = shop(directory.path()).await;
+        assert_eq!(engine.store().comments(base()).await.unwrap().len(), 1);
+        edit(&engine, SchemaEdit::DeleteTable(table(GOODS))).await.unwrap();
+        assert!(engine.store().comments(base()).await.unwrap().is_empty());
+        engine.close().await;
+    });
+}
+
+#[test]
+fn a_view_shows_the_name_when_its_last_field_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let engine = shop(directory.path()).await;
+        let goods = table(GOODS);
+        let schema = engine.snapshot(base()).await.unwrap().schema.clone();
+        let held = schema.table_by_id(goods).unwrap();
+        let (stars, primary, view) =
+            (held.field("Stars").unwrap().id, held.primary_field_id, held.views[0].id);
+        let change = ViewChange { visible_field_ids: Some(vec![stars]), ..ViewChange::default() };
+        edit(&engine, SchemaEdit::UpdateView { table: goods, view, change }).await.unwrap();
+        let done = edit(&engine, SchemaEdit::DeleteField { table: goods, field: stars }).await.unwrap();
+        let held = done.snapshot.schema.table_by_id(goods).unwrap();
+        assert_eq!(held.views[0].visible_field_ids, Some(vec![primary]));
+        engine.close().await;
+    });
+}
