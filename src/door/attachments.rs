@@ -49,7 +49,7 @@ struct Wanted {
 }
 
 /// The records of a write: their ids, when they have them, and cells.
-fn records(action: &mut Action) -> Vec<(Option<RecordId>, &mut Map<String, Value>)> {
+pub(crate) fn records(action: &mut Action) -> Vec<(Option<RecordId>, &mut Map<String, Value>)> {
     match action {
         Action::Create(records) => records.iter_mut().map(|cells| (None, cells)).collect(),
         Action::Update(records) | Action::Replace(records) => {
@@ -165,12 +165,18 @@ async fn settle(
         Some(_) => return Err("filename must be a text".into()),
     };
     match map.get("url") {
-        Some(Value::String(url)) if url.starts_with("data:") => {
-            Err("data: addresses are not taken in; upload the file".into())
+        Some(Value::String(url)) if !is_web(url) => {
+            Err("only http and https addresses are taken in; upload the file".into())
         }
         Some(Value::String(url)) => Ok(Some((url.clone(), filename))),
         _ => Err("a file needs a url or an id".into()),
     }
+}
+
+/// True for an address that begins as those of the web do.
+fn is_web(url: &str) -> bool {
+    let scheme = url.trim_start().split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)))
 }
 
 /// Fetches files, a few at once, within the time the settings give to one write.

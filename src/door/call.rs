@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::access::Caller;
 use crate::attachments::{self, FailedFile};
+use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::tasks::TaskPart;
 use crate::view::{BaseView, TableView};
@@ -162,6 +163,8 @@ impl Call {
 
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
         let view = BaseView::new(self.engine.snapshot(plan.base).await?).table_by_id(plan.table())?;
+        let typecast = plan.write.typecast;
+        people::complete(self, &view, &mut plan.write.action, typecast).await?;
         Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
     }
 

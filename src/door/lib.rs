@@ -5,6 +5,7 @@ pub mod attachments;
 pub mod call;
 mod comments;
 pub mod design;
+mod people;
 pub mod plan;
 pub mod tasks;
 pub mod tokens;

@@ -11,7 +11,7 @@ mod text;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Data, HttpServer, http, serve_http};
+use crate::support::{Answer, Data, HttpServer, http, root, serve_http};
 
 pub const BASE: &str = "appShop0000000000";
 pub const GOODS: &str = "tblGoods000000000";
@@ -33,6 +33,13 @@ impl Rest {
     /// With everything allowed.
     pub fn open() -> Self {
         Self::new(&["--allow-write", "--allow-delete", "--allow-schema"])
+    }
+
+    /// Over the base with a field of every type, with writing allowed.
+    pub fn workshop() -> Self {
+        let data = Data::new();
+        data.import(&root().join("tests/fixtures/workshop.json"));
+        Self::over(data, &["--allow-write"])
     }
 
     pub fn over(data: Data, args: &[&str]) -> Self {
@@ -108,6 +115,11 @@ fn refusal(status: u16, json: &Value) -> (u16, String, String) {
 /// `/v0/{base}/{table}` and what follows.
 pub fn path(rest: &str) -> String {
     format!("/v0/{BASE}/{GOODS}{rest}")
+}
+
+/// A table of the base with a field of every type, and what follows.
+pub fn parts(rest: &str) -> String {
+    format!("/v0/appWorkshop000000/Parts{rest}")
 }
 
 /// The names of the records of a list.

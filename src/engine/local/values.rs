@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecow::EcoString;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tablewright_core::model::cell::{json_number, parse_instant};
 use tablewright_core::model::{AttachmentId, Cell, Field, FieldType, RecordId, UserId};
 use tablewright_core::suggest::{did_you_mean, nearest};
@@ -109,7 +109,9 @@ pub(super) fn accept(field: &Field, value: &Value, typecast: bool) -> Result<Acc
         },
         FieldType::Attachments => attachments(field, value)?,
         FieldType::Barcode => match value {
-            Value::Object(map) if map.get("text").is_some_and(Value::is_string) => {
+            Value::Object(map)
+                if map.get("text").is_some_and(Value::is_string) && all_texts(map, &["text", "type"]) =>
+            {
                 Cell::Json(Arc::new(value.clone()))
             }
             Value::String(code) if typecast => Cell::Json(Arc::new(json!({ "text": code }))),
@@ -157,8 +159,9 @@ fn loose_number(field: &Field, text: &str) -> Option<f64> {
         .chars()
         .filter(|c| !c.is_whitespace() && !matches!(c, ',' | '%' | '$' | '€' | '£' | '¥'))
         .collect();
-    let number: f64 = bare.parse().ok().filter(|n: &f64| n.is_finite())?;
-    Some(if percent { number / 100.0 } else { number })
+    let number = bare.parse().ok().filter(|n: &f64| n.is_finite())?;
+    // Read as hundredths: dividing 12.3 by 100 does not give 0.123.
+    Some(if percent { format!("{bare}e-2").parse().unwrap_or(number / 100.0) } else { number })
 }
 
 fn number(field: &Field, value: &Value, typecast: bool) -> Result<Cell, Fault> {
@@ -315,14 +318,27 @@ fn links(field: &Field, value: &Value, typecast: bool) -> Result<Accepted, Fault
     Ok(Accepted::Links(targets))
 }
 
-/// A person by id or email, as an object or as the id alone.
+/// True when the keys of an object are among these, and all values are texts or null.
+fn all_texts(map: &Map<String, Value>, keys: &[&str]) -> bool {
+    map.iter().all(|(key, value)| keys.contains(&key.as_str()) && (value.is_string() || value.is_null()))
+}
+
+/// A person by id or email, as an object or as the id alone. What else clients send along, such as
+/// a picture, is not kept.
 fn person(field: &Field, value: &Value) -> Result<Value, Fault> {
     match value {
         Value::String(id) if UserId::is(id) => Ok(json!({ "id": id })),
-        Value::Object(map)
-            if ["id", "email"].iter().any(|key| map.get(*key).is_some_and(Value::is_string)) =>
-        {
-            Ok(value.clone())
+        Value::Object(map) => {
+            let kept = ["id", "email", "name"].into_iter().filter_map(|key| {
+                Some((key.to_owned(), map.get(key).filter(|value| value.is_string())?.clone()))
+            });
+            let kept: Map<String, Value> = kept.collect();
+            let is_id = |id: &Value| id.as_str().is_some_and(UserId::is);
+            match kept.get("id").map(is_id) {
+                Some(true) => Ok(Value::Object(kept)),
+                None if kept.contains_key("email") => Ok(Value::Object(kept)),
+                _ => Err(refuse(field, value, "a person, such as {\"email\": \"ada@example.org\"}")),
+            }
         }
         _ => Err(refuse(field, value, "a person, such as {\"email\": \"ada@example.org\"}")),
     }
@@ -368,7 +384,7 @@ mod tests {
     fn types_are_strict_and_typecast_converts() {
         let none = json!({});
         assert!(cell("number", none.clone(), json!("12"), false).is_err());
-        for (text, number) in [("12", 12.0), ("$1,234.50", 1234.5), ("50%", 0.5)] {
+        for (text, number) in [("12", 12.0), ("$1,234.50", 1234.5), ("50%", 0.5), ("12.3%", 0.123)] {
             assert_eq!(cell("currency", none.clone(), json!(text), true).unwrap(), Cell::Number(number));
         }
         assert_eq!(cell("duration", none.clone(), json!("1:30"), true).unwrap(), Cell::Number(5400.0));

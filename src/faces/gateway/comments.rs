@@ -8,7 +8,7 @@ use tablewright_door::{Call, TableView};
 
 use super::Gateway;
 use super::list::{require, table};
-use super::offset::Lost;
+use super::offset::{Lost, Place};
 use super::params::{MAX_PAGE, unknown_key, wrong};
 use super::query::{Pairs, number, unknown};
 use super::refusal::{Refusal, While};
@@ -63,21 +63,25 @@ pub(super) async fn list(
     let now = call.now();
     let query = gateway.offsets.digest(&("comments", base, view.schema().id, id));
     let last = offset.map(|text| {
-        gateway.offsets.read_last::<CommentKind>(text, query, now).map_err(|lost| match lost {
+        gateway.offsets.read::<CommentKind>(text, query, now).map_err(|lost| match lost {
             Lost::Garbage => Refusal::offset(text),
             Lost::Gone => Refusal::iterator(),
         })
     });
-    let last = last.transpose()?;
-    let mut comments = call.comments(&view, id).await.map_err(|fault| Refusal::of(&fault, While::Reading))?;
-    comments.reverse();
-    let start = match last {
-        None => 0,
-        Some(last) => 1 + comments.iter().position(|c| c.id == last).ok_or_else(Refusal::iterator)?,
+    let before = match last.transpose()? {
+        None => i64::MAX,
+        Some(Place::After { position, .. }) => position,
+        Some(Place::Kept { .. }) => return Err(Refusal::iterator()),
     };
-    let page: Vec<_> = comments.iter().skip(start).take(page_size as usize).collect();
-    let last = page.last().filter(|_| start + page.len() < comments.len());
-    let offset = last.map(|last| gateway.offsets.write_last(last.id, query, now));
+    let placed = call.placed_comments(&view, id).await;
+    let mut left = placed.map_err(|fault| Refusal::of(&fault, While::Reading))?;
+    left.retain(|(at, _)| *at < before);
+    left.reverse();
+    let more = left.len() > page_size as usize;
+    left.truncate(page_size as usize);
+    let last = left.last().filter(|_| more).map(|(at, _)| Place::After { position: *at, returned: 0 });
+    let offset = last.map(|place| gateway.offsets.write::<CommentKind>(place, query, now));
+    let page: Vec<_> = left.into_iter().map(|(_, comment)| comment).collect();
     Ok(json!({ "comments": page, "offset": offset }).to_string())
 }
 

@@ -2,22 +2,22 @@
 //!
 //! A list in the table's own order needs nothing kept: the offset holds the position of the last
 //! row, how many rows came so far and when it was given out. A sorted list's offset names the
-//! order that is kept, and a place in it. Lists of comments and bases name the last one that was
-//! given out. Each holds a check value under a key of this process, which binds it to the query,
+//! order that is kept, and a place in it. Lists of comments hold a position as well, so that the
+//! last one given out may be deleted; lists of bases name the last one. Each holds a check value under a key of this process, which binds it to the query,
 //! so that a made-up offset, or one of another query, is not followed.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use tablewright_core::model::id::{BODY_LEN, Id, IteratorId, Kind};
 
-/// Where a list of records goes on.
+/// Where a list of records or comments goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// After the row at a position in the table's own order.
+    /// After the item at a position in the list's own order.
     After {
-        /// The position of the last row given out.
+        /// The position of the last item given out.
         position: i64,
-        /// Rows given out so far.
+        /// Items given out so far.
         returned: u32,
     },
     /// At an index of an order that is kept.
@@ -108,8 +108,8 @@ impl Offsets {
         self.key.hash_one(query)
     }
 
-    /// The offset that leads to `place` of the list `query` stands for.
-    pub(super) fn write(&self, place: Place, query: u64, now_ms: i64) -> String {
+    /// The offset that leads to `place` of the list of things of a kind that `query` stands for.
+    pub(super) fn write<K: Kind>(&self, place: Place, query: u64, now_ms: i64) -> String {
         let mut out = String::with_capacity(2 * (3 + BODY_LEN) + 1);
         out.push_str("itr");
         match place {
@@ -121,13 +121,15 @@ impl Offsets {
                 let first =
                     u128::from(seconds) | u128::from(returned) << SECONDS | high << (SECONDS + RETURNED);
                 push_number(&mut out, first);
-                out.push_str("/rec");
+                out.push('/');
+                out.push_str(K::PREFIX);
                 let low = u128::from(low_bits(check, LOW));
                 push_number(&mut out, u128::from(position) << 1 | low << (1 + POSITION));
             }
             Place::Kept { id, index } => {
                 out.push_str(id.body());
-                out.push_str("/rec");
+                out.push('/');
+                out.push_str(K::PREFIX);
                 let check = low_bits(self.key.hash_one((query, id, index)), KEPT_CHECK);
                 push_number(&mut out, 1 | u128::from(index) << 1 | u128::from(check) << (1 + INDEX));
             }
@@ -135,11 +137,11 @@ impl Offsets {
         out
     }
 
-    /// Reads an offset of the list `query` stands for.
-    pub(super) fn read(&self, text: &str, query: u64, now_ms: i64) -> Result<Place, Lost> {
+    /// Reads an offset that [`Offsets::write`] wrote.
+    pub(super) fn read<K: Kind>(&self, text: &str, query: u64, now_ms: i64) -> Result<Place, Lost> {
         let (first, second) = text.split_once('/').ok_or(Lost::Garbage)?;
         let id: IteratorId = first.parse().map_err(|_| Lost::Garbage)?;
-        let second: tablewright_core::model::RecordId = second.parse().map_err(|_| Lost::Garbage)?;
+        let second: Id<K> = second.parse().map_err(|_| Lost::Garbage)?;
         let mut second = Bits(read_number(second.body()));
         if second.take(1) == 1 {
             let index = second.take(INDEX) as u32;
@@ -200,7 +202,7 @@ fn seconds(ms: i64) -> u64 {
 mod tests {
     use proptest::prelude::*;
     use tablewright_core::model::RecordId;
-    use tablewright_core::model::id::CommentId;
+    use tablewright_core::model::id::{BaseId, BaseKind, CommentKind, RecordKind};
 
     use super::*;
 
@@ -210,13 +212,13 @@ mod tests {
     fn offsets_have_the_known_shape_and_lapse() {
         let offsets = Offsets::new(600);
         let place = Place::After { position: 7, returned: 100 };
-        let text = offsets.write(place, 5, NOW);
+        let text = offsets.write::<RecordKind>(place, 5, NOW);
         let (first, second) = text.split_once('/').unwrap();
         assert!(IteratorId::is(first) && RecordId::is(second), "{text}");
-        assert_eq!(offsets.read(&text, 5, NOW + 600_000), Ok(place));
-        assert_eq!(offsets.read(&text, 5, NOW + 602_000), Err(Lost::Gone));
-        assert_eq!(offsets.read(&text, 6, NOW), Err(Lost::Gone), "another query");
-        assert_eq!(Offsets::new(600).read(&text, 5, NOW), Err(Lost::Gone), "another run");
+        assert_eq!(offsets.read::<RecordKind>(&text, 5, NOW + 600_000), Ok(place));
+        assert_eq!(offsets.read::<RecordKind>(&text, 5, NOW + 602_000), Err(Lost::Gone));
+        assert_eq!(offsets.read::<RecordKind>(&text, 6, NOW), Err(Lost::Gone), "another query");
+        assert_eq!(Offsets::new(600).read::<RecordKind>(&text, 5, NOW), Err(Lost::Gone), "another run");
     }
 
     #[test]
@@ -225,27 +227,23 @@ mod tests {
         for text in
             ["", "/", "itr/rec", "recA1b2C3d4E5f6G7", "itrA1b2C3d4E5f6G7", "itrA1b2C3d4E5f6G7/", "é/é"]
         {
-            assert_eq!(offsets.read(text, 5, NOW), Err(Lost::Garbage), "{text}");
+            assert_eq!(offsets.read::<RecordKind>(text, 5, NOW), Err(Lost::Garbage), "{text}");
         }
         for text in ["itrA1b2C3d4E5f6G7/recA1b2C3d4E5f6G7", "itrzzzzzzzzzzzzzz/reczzzzzzzzzzzzzz"] {
-            assert_eq!(offsets.read(text, 5, NOW), Err(Lost::Gone), "{text}");
-            let of_comments: Result<Id<_>, Lost> =
-                offsets.read_last::<tablewright_core::model::id::CommentKind>(text, 5, NOW);
-            assert_eq!(of_comments, Err(Lost::Garbage));
+            assert_eq!(offsets.read::<RecordKind>(text, 5, NOW), Err(Lost::Gone), "{text}");
+            assert_eq!(offsets.read::<CommentKind>(text, 5, NOW), Err(Lost::Garbage));
+            assert_eq!(offsets.read_last::<BaseKind>(text, 5, NOW), Err(Lost::Garbage));
         }
     }
 
     #[test]
     fn the_last_of_a_list_is_named() {
         let offsets = Offsets::new(600);
-        let last = CommentId::random();
+        let last = BaseId::random();
         let text = offsets.write_last(last, 5, NOW);
         assert!(text.ends_with(&last.to_string()));
         assert_eq!(offsets.read_last(&text, 5, NOW), Ok(last));
-        assert_eq!(
-            offsets.read_last::<tablewright_core::model::id::CommentKind>(&text, 4, NOW),
-            Err(Lost::Gone)
-        );
+        assert_eq!(offsets.read_last::<BaseKind>(&text, 4, NOW), Err(Lost::Gone));
     }
 
     proptest! {
@@ -253,15 +251,15 @@ mod tests {
         fn places_come_back(position in 0i64..1 << 46, returned: u32, index: u32, query: u64) {
             let offsets = Offsets::new(600);
             for place in [Place::After { position, returned }, Place::Kept { id: IteratorId::random(), index }] {
-                let text = offsets.write(place, query, NOW);
-                prop_assert_eq!(offsets.read(&text, query, NOW), Ok(place));
-                prop_assert_eq!(offsets.read(&text, query ^ 1, NOW), Err(Lost::Gone));
+                let text = offsets.write::<RecordKind>(place, query, NOW);
+                prop_assert_eq!(offsets.read::<RecordKind>(&text, query, NOW), Ok(place));
+                prop_assert_eq!(offsets.read::<RecordKind>(&text, query ^ 1, NOW), Err(Lost::Gone));
             }
         }
 
         #[test]
         fn no_text_is_followed_by_chance(text in "itr[0-9A-Za-z]{14}/rec[0-9A-Za-z]{14}") {
-            prop_assert_eq!(Offsets::new(600).read(&text, 5, NOW), Err(Lost::Gone));
+            prop_assert_eq!(Offsets::new(600).read::<RecordKind>(&text, 5, NOW), Err(Lost::Gone));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tablewright_core::model::id::IteratorId;
+use tablewright_core::model::id::{IteratorId, RecordKind};
 use tablewright_core::model::{Sort, View};
 use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
@@ -115,7 +115,7 @@ impl<'a> List<'a> {
     /// The page at `offset`, or the first.
     pub(super) async fn page(&self, offset: Option<&str>) -> Result<Page, Refusal> {
         let read = |text: &str| {
-            self.gateway.offsets.read(text, self.digest, self.now).map_err(|lost| match lost {
+            self.gateway.offsets.read::<RecordKind>(text, self.digest, self.now).map_err(|lost| match lost {
                 Lost::Garbage => Refusal::offset(text),
                 Lost::Gone => Refusal::iterator(),
             })
@@ -158,7 +158,7 @@ impl<'a> List<'a> {
                 Place::Kept { id, index: places.get(written - 1).map_or(0, |place| place + 1) }
             }
         };
-        Ok(Some(self.gateway.offsets.write(place, self.digest, self.now)))
+        Ok(Some(self.gateway.offsets.write::<RecordKind>(place, self.digest, self.now)))
     }
 
     async fn run(&self, query: Query) -> Result<tablewright_engine::base::Page, Refusal> {

@@ -77,7 +77,7 @@ impl ShapeParams {
             }
             "timeZone" => {
                 let zone =
-                    if value.eq_ignore_ascii_case("utc") { Some(Zone::utc()) } else { Zone::named(value) };
+                    if value.eq_ignore_ascii_case("utc") { Some(Zone::utc()) } else { Zone::iana(value) };
                 let bad =
                     || Refusal::parameter("timeZone must be \"utc\" or a name such as \"Europe/London\"");
                 self.zone = Some(zone.ok_or_else(bad)?);

@@ -81,6 +81,8 @@ impl<'v> CellText<'v> {
                 (Some(name), Some(url)) => {
                     let _ = write!(out, "{name} ({url})");
                 }
+                // Of a text that was made up only the text is shown.
+                _ if map.contains_key("isStale") => out.push_str(text_of(map, "value").unwrap_or_default()),
                 _ => out.push_str(&json_text(value)),
             },
             Value::Null | Value::Bool(false) => {}
@@ -154,7 +156,7 @@ impl Shown {
         let zone = match zone {
             "client" => reader.zone,
             "utc" => Zone::utc(),
-            name => Zone::named(name).unwrap_or(reader.zone),
+            name => Zone::iana(name).unwrap_or(reader.zone),
         };
         Self::Instant { format, zone }
     }

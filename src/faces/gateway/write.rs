@@ -174,9 +174,13 @@ fn only_files<'c>(table: &Table, records: impl Iterator<Item = &'c Cells>, new: 
         file.as_object().is_some_and(|file| !new || file.keys().all(known))
     };
     for (name, value) in records.flatten() {
-        let Value::Array(files) = value else { continue };
+        let fit = match value {
+            Value::Array(files) => files.iter().all(fits),
+            Value::String(text) => text.is_empty(),
+            value => !value.is_object(),
+        };
         let holds_files = || table.field(name).is_ok_and(|field| field.kind == FieldType::Attachments);
-        if !files.iter().all(fits) && holds_files() {
+        if !fit && holds_files() {
             return Err(Refusal::attachment());
         }
     }

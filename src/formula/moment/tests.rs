@@ -185,6 +185,11 @@ fn every_zone_is_there_and_as_jiff_has_it() {
     assert!(Zone::named("UTC").is_some());
     assert!(Zone::named("europe/paris").is_none());
     assert!(Zone::named("US/Eastern").is_none());
+    let at = 1_772_352_900_000;
+    for (link, name) in [("US/Pacific", "America/Los_Angeles"), ("Europe/Kyiv", "Europe/Kiev")] {
+        assert_eq!(Zone::iana(link).expect(link).offset(at), zone(name).offset(at));
+    }
+    assert!(Zone::iana("Mars/Olympus").is_none() && Zone::iana("").is_none());
     assert!(Zone::named("").is_none());
 }
 

@@ -42,6 +42,10 @@ static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bun
 static ZONES: LazyLock<HashMap<&'static str, OnceLock<Option<Zone>>>> =
     LazyLock::new(|| NAMES.lines().map(|name| (name, OnceLock::new())).collect());
 
+// Every name of the database, among them links such as `US/Pacific` and what came later.
+static ALL: LazyLock<HashMap<String, OnceLock<Option<Zone>>>> =
+    LazyLock::new(|| BUNDLED.available().map(|name| (name.to_string(), OnceLock::new())).collect());
+
 impl Zone {
     pub fn utc() -> &'static Zone {
         &UTC
@@ -54,6 +58,14 @@ impl Zone {
         }
         let (name, slot) = ZONES.get_key_value(name)?;
         slot.get_or_init(|| build(name)).as_ref()
+    }
+
+    /// A zone by any name of the IANA database, whether formulas know it or not.
+    pub fn iana(name: &str) -> Option<&'static Zone> {
+        Self::named(name).or_else(|| {
+            let (name, slot) = ALL.get_key_value(name)?;
+            slot.get_or_init(|| build(name)).as_ref()
+        })
     }
 
     /// All names that `named` knows, apart from UTC.

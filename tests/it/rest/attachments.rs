@@ -88,7 +88,11 @@ fn what_is_no_file_is_refused() {
     let id = "attNone0000000000";
     for files in [
         json!(["x"]),
+        json!("https://example.org/a"),
+        json!({"url": "https://example.org/a"}),
         json!([{"url": "data:text/plain,x"}]),
+        json!([{"url": "file:///etc/passwd"}]),
+        json!([{"url": "a.pdf"}]),
         json!([{"id": id}]),
         json!([{"url": "https://example.org/a", "size": 3}]),
         json!([{}]),

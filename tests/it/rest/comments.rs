@@ -51,6 +51,15 @@ fn comments_come_in_pages() {
         }
     }
     assert_eq!(texts, ["4", "3", "2", "1", "0"]);
+    // The last one given out may go: what follows it is still there.
+    let first = rest.get(&comments("?pageSize=2"));
+    let (last, offset) = (first["comments"][1]["id"].as_str().unwrap(), first["offset"].as_str().unwrap());
+    assert!(
+        offset.split_once('/').is_some_and(|(itr, com)| itr.starts_with("itr") && com.starts_with("com"))
+    );
+    assert_eq!(rest.send("DELETE", &comments(&format!("/{last}")), None).0, 200);
+    let next = rest.get(&comments(&format!("?pageSize=2&offset={offset}")));
+    assert_eq!((&next["comments"][0]["text"], &next["comments"][1]["text"]), (&json!("2"), &json!("1")));
     assert_eq!(rest.refused("GET", &comments("?offset=x")).1, "INVALID_OFFSET_VALUE");
     assert_eq!(rest.refused("GET", &comments("?pageSize=101")).1, "INVALID_REQUEST_UNKNOWN");
     assert_eq!(rest.refused("GET", &comments("?colour=red")).1, "INVALID_REQUEST_UNKNOWN");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BASE, LAMP, Rest, path};
+use super::{BASE, LAMP, Rest, parts, path};
 
 #[test]
 fn creating_echoes_what_was_stored() {
@@ -173,4 +173,34 @@ fn links_lead_to_records_of_their_table() {
         refused,
         (422, "ROW_DOES_NOT_EXIST".into(), "Record ID recNone0000000000 does not exist in this table".into())
     );
+}
+
+#[test]
+fn people_who_are_known_come_back_whole() {
+    let rest = Rest::workshop();
+    let me = rest.get("/v0/meta/whoami");
+    let ada = json!({"id": "usrAda00000000000", "email": "ada@example.org", "name": "Ada"});
+    let bo = json!({"id": "usrBo000000000000", "email": "bo@example.org", "name": "Bo"});
+    let owner = |owner: Value, typecast: bool| {
+        let made = rest.ok("POST", &parts(""), json!({"fields": {"Owner": owner}, "typecast": typecast}));
+        made["fields"]["Owner"].clone()
+    };
+    assert_eq!(owner(json!({"id": "usrAda00000000000"}), false), ada);
+    assert_eq!(owner(json!({"email": "ada@example.org"}), false), ada);
+    assert_eq!(owner(json!({"id": "usrAda00000000000", "name": "Eve", "avatar": [1]}), false), ada);
+    assert_eq!(owner(json!("Bo"), true), bo);
+    assert_eq!(
+        owner(json!({"id": me["id"]}), false),
+        json!({"id": me["id"], "email": me["email"], "name": "rest"})
+    );
+    let stranger = json!({"email": "new@example.org"});
+    assert_eq!(owner(stranger.clone(), false), stranger);
+    let crew = json!({"fields": {"Crew": ["usrBo000000000000", {"email": "ada@example.org"}]}});
+    assert_eq!(rest.ok("POST", &parts(""), crew)["fields"]["Crew"], json!([bo, ada]));
+    for nobody in [json!({"id": "ada"}), json!({"name": "Ada"}), json!("Ada")] {
+        let refused = rest.refused_with("POST", &parts(""), json!({"fields": {"Owner": nobody}}));
+        assert_eq!((refused.0, refused.1.as_str()), (422, "INVALID_VALUE_FOR_COLUMN"), "{nobody}");
+    }
+    let odd = json!({"fields": {"Code": {"text": "1", "type": 5}}});
+    assert_eq!(rest.refused_with("POST", &parts(""), odd).1, "INVALID_VALUE_FOR_COLUMN");
 }

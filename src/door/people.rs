@@ -1,0 +1,119 @@
+//! People in writes: whoever is known is stored with id, address and name, as Airtable gives them.
+
+use serde_json::{Map, Value};
+use tablewright_core::Fault;
+use tablewright_core::model::{Cell, Field, FieldType};
+use tablewright_engine::local::Action;
+
+use crate::attachments::records;
+use crate::call::Call;
+use crate::view::TableView;
+
+/// Most people looked for among the cells of a table.
+const MAX_KNOWN: usize = 1_000;
+
+/// What a person has.
+const PARTS: [&str; 3] = ["id", "email", "name"];
+
+/// The people a write may name.
+struct Known<'a> {
+    view: &'a TableView,
+    people: Vec<Value>,
+    /// True when the cells of the table were looked through.
+    looked: bool,
+    typecast: bool,
+}
+
+fn holds_people(field: &Field) -> bool {
+    matches!(field.kind, FieldType::SingleCollaborator | FieldType::MultipleCollaborators)
+}
+
+fn is_whole(person: &Value) -> bool {
+    PARTS.iter().all(|part| person.get(part).is_some_and(Value::is_string))
+}
+
+fn each<'v>(value: &'v Value, mut act: impl FnMut(&'v Value)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(act),
+        one => act(one),
+    }
+}
+
+impl Known<'_> {
+    fn find(&self, item: &Value) -> Option<&Value> {
+        let is = |person: &&Value| match item {
+            // With typecast a text may be any part of a person.
+            Value::String(_) if self.typecast => PARTS.iter().any(|part| person[part] == *item),
+            Value::String(_) => person["id"] == *item,
+            Value::Object(map) => match (map.get("id"), map.get("email")) {
+                (Some(id), _) => person["id"] == *id,
+                (None, Some(email)) => person["email"] == *email,
+                (None, None) => false,
+            },
+            _ => false,
+        };
+        self.people.iter().find(is)
+    }
+
+    /// Gets to know everybody in the table.
+    fn look(&mut self) {
+        self.looked = true;
+        let fields = &self.view.schema().fields;
+        for at in (0..fields.len()).filter(|at| holds_people(&fields[*at])) {
+            for slot in self.view.slots() {
+                let Cell::Json(cell) = self.view.cell(slot, at) else { continue };
+                each(&cell, |person| {
+                    if is_whole(person) && !self.people.iter().any(|known| known["id"] == person["id"]) {
+                        self.people.push(person.clone());
+                    }
+                });
+                if self.people.len() >= MAX_KNOWN {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Puts a known person in place of what names them.
+    fn complete(&mut self, item: &mut Value) {
+        if self.find(item).is_none() && !self.looked && !is_whole(item) {
+            self.look();
+        }
+        if let Some(person) = self.find(item) {
+            let parts = PARTS.iter().map(|part| ((*part).to_owned(), person[part].clone()));
+            *item = Value::Object(parts.collect::<Map<_, _>>());
+        }
+    }
+}
+
+/// Completes the people that a write names. Known are the holders of tokens and whoever is in the
+/// table already.
+pub(crate) async fn complete(
+    call: &Call,
+    view: &TableView,
+    action: &mut Action,
+    typecast: bool,
+) -> Result<(), Fault> {
+    let table = view.schema();
+    if !table.fields.iter().any(holds_people) {
+        return Ok(());
+    }
+    let mut cells: Vec<&mut Value> = records(action)
+        .into_iter()
+        .flat_map(|(_, cells)| cells.iter_mut())
+        .filter(|(name, value)| !value.is_null() && table.field(name).is_ok_and(holds_people))
+        .map(|(_, value)| value)
+        .collect();
+    if cells.is_empty() {
+        return Ok(());
+    }
+    let people = call.people().await?.iter().map(|person| person.to_json()).collect();
+    let mut known = Known { view, people, looked: false, typecast };
+    for cell in &mut cells {
+        match cell {
+            Value::Array(items) => items.iter_mut().for_each(|item| known.complete(item)),
+            one => known.complete(one),
+        }
+    }
+    Ok(())
+}
