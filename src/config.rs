@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_door::Rights;
 use tablewright_toolkit::Selection;
+use tablewright_toolkit::arguments::in_plain_words;
 
 use crate::telemetry;
 
@@ -144,6 +145,10 @@ fn typed(text: &str, like: &Value) -> Value {
             _ => Value::from(text),
         },
         Value::Number(_) => text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
+        // As the settings are shown, or with commas alone.
+        Value::Array(_) if text.trim_start().starts_with('[') => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+        }
         Value::Array(_) => {
             text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Value::from).collect()
         }
@@ -200,7 +205,7 @@ pub fn load(
             insert(&mut alone, name, value.clone());
             Config::deserialize(Value::Object(alone)).map_err(|e| Error::Value {
                 place: format!("{name} (from {source})"),
-                reason: e.to_string(),
+                reason: in_plain_words(&e.to_string()),
             })?;
         }
     }
@@ -268,5 +273,21 @@ mod tests {
         assert!(unknown.to_string().contains("TABLEWRIGHT_ANSWERS_ROWS"), "{unknown}");
         let wrong = load(None, variables(&[("TABLEWRIGHT_ANSWERS_ROWS", "many")]), Map::new()).unwrap_err();
         assert!(wrong.to_string().contains("answers.rows (from TABLEWRIGHT_ANSWERS_ROWS)"), "{wrong}");
+        assert!(wrong.to_string().contains("expected a whole number"), "{wrong}");
+    }
+
+    #[test]
+    fn lists_are_read_with_commas_and_as_they_are_shown() {
+        let folders = |text: &str| {
+            load(None, variables(&[("TABLEWRIGHT_ATTACHMENTS_FOLDERS", text)]), Map::new()).map(|loaded| {
+                loaded.settings.into_iter().find(|s| s.name == "attachments.folders").unwrap().value
+            })
+        };
+        let two = serde_json::json!(["/a", "/b c"]);
+        for text in ["/a, /b c", r#"["/a", "/b c"]"#] {
+            assert_eq!(folders(text).unwrap(), two, "{text}");
+        }
+        assert_eq!(folders("[]").unwrap(), serde_json::json!([]));
+        assert!(folders("[/a]").is_err_and(|why| why.to_string().contains("attachments.folders")));
     }
 }

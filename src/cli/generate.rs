@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tablewright_door::Rights;
+use tablewright_door::access::Need;
 use tablewright_engine::base_file::BaseFile;
 use tablewright_faces::mcp::wire_tool;
 use tablewright_toolkit::arguments::schema_of;
@@ -113,9 +114,10 @@ fn tool_table(registry: &tablewright_toolkit::registry::Registry) -> String {
     for entry in registry.entries() {
         let flag =
             Rights::default().require(entry.wording.scope).err().map_or("", |_| match entry.wording.scope {
-                tablewright_door::access::Need::Write => "`--allow-write`",
-                tablewright_door::access::Need::Delete => "`--allow-delete`",
-                _ => "`--allow-schema`",
+                Need::Delete => "`--allow-delete`",
+                Need::Schema => "`--allow-schema`",
+                Need::Remove => "`--allow-delete`, `--allow-schema`",
+                _ => "`--allow-write`",
             });
         let first = entry.wording.description.split_inclusive(['.', ':']).next().unwrap_or_default();
         let _ = writeln!(

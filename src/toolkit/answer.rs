@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text::json_shown;
+
 /// Bounds of an answer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +99,6 @@ impl Reply {
 
     /// A typed result; its JSON is the text as well.
     pub fn structured(value: Value, is_error: bool) -> Self {
-        Self { text: value.to_string(), image: None, structured: Some(value), is_error }
+        Self { text: json_shown(&value), image: None, structured: Some(value), is_error }
     }
 }

@@ -165,9 +165,28 @@ pub fn decode<T: DeserializeOwned>(
     serde_path_to_error::deserialize(Value::Object(given)).map_err(|error| {
         let path = error.path().to_string();
         let top = path.split(['.', '[']).next().unwrap_or_default();
-        let problem: String = error.inner().to_string().chars().take(300).collect();
+        let problem: String = in_plain_words(&error.inner().to_string()).chars().take(300).collect();
         Fault::new(Code::InvalidArguments, format!("argument {path}: {problem}. {}", explain(schema, &[top])))
     })
+}
+
+/// What serde says of a wrong value, with JSON's names in place of Rust's.
+pub fn in_plain_words(problem: &str) -> String {
+    let Some((given, expected)) = problem.rsplit_once(", expected ") else { return problem.to_owned() };
+    let given = match given {
+        "invalid type: map" => "invalid type: object",
+        "invalid type: sequence" => "invalid type: array",
+        other => other,
+    };
+    let expected = match expected {
+        "usize" | "u8" | "u16" | "u32" | "u64" => "a whole number from 0",
+        "isize" | "i32" | "i64" => "a whole number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{given}, expected {expected}")
 }
 
 /// What the named arguments are, as their schema says.
@@ -176,12 +195,29 @@ fn explain(schema: &Map<String, Value>, names: &[&str]) -> String {
         .iter()
         .filter_map(|name| {
             let property = schema.get("properties")?.get(*name)?;
-            let kind = property.get("type").and_then(Value::as_str).unwrap_or("value");
-            let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
-            Some(format!("{name} ({kind}): {about}"))
+            let about = property.get("description").and_then(Value::as_str);
+            let about = about.map(|text| format!(": {text}")).unwrap_or_default();
+            Some(format!("{name} ({}){about}", kind(property)))
         })
         .collect();
     said.join(" ")
+}
+
+/// The kind of value a schema asks for, such as "array of {field, direction}".
+fn kind(schema: &Value) -> String {
+    let Some(Value::String(name)) = schema.get("type") else {
+        let several = schema.get("type").and_then(Value::as_array).into_iter().flatten();
+        let several: Vec<&str> = several.filter_map(Value::as_str).collect();
+        return if several.is_empty() { "value".to_owned() } else { several.join(" or ") };
+    };
+    match (name.as_str(), schema.get("items"), schema.get("properties")) {
+        ("array", Some(items), _) => format!("array of {}", kind(items)),
+        ("object", _, Some(Value::Object(properties))) => {
+            let keys: Vec<&str> = properties.keys().map(String::as_str).collect();
+            format!("{{{}}}", keys.join(", "))
+        }
+        _ => name.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -220,7 +256,7 @@ mod tests {
         );
     }
 
-    #[derive(JsonSchema)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[expect(dead_code, reason = "only its schema is used")]
     struct Sorted {
         /// The order.
@@ -230,7 +266,7 @@ mod tests {
     }
 
     /// A step.
-    #[derive(JsonSchema)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[expect(dead_code, reason = "only its schema is used")]
     struct Step {
         direction: Direction,
@@ -238,7 +274,7 @@ mod tests {
     }
 
     /// Which way.
-    #[derive(JsonSchema)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     #[expect(dead_code, reason = "only its schema is used")]
     enum Direction {
@@ -279,6 +315,22 @@ mod tests {
         let missing = decode_json(json!({})).unwrap_err().message;
         assert!(missing.contains("missing: table"), "{missing}");
         let wrong = decode_json(json!({"table": "T", "limit": "ten"})).unwrap_err().message;
-        assert!(wrong.contains("limit") && wrong.contains("Rows."), "{wrong}");
+        assert!(wrong.contains("expected a whole number from 0") && wrong.contains("Rows."), "{wrong}");
+    }
+
+    #[test]
+    fn wrong_values_hear_the_shape_in_words_of_json() {
+        let schema = schema_of::<Sorted>();
+        let hear = |value: Value| {
+            let given = value.as_object().unwrap().clone();
+            decode::<Sorted>(&schema, given).map(|_| ()).unwrap_err().message
+        };
+        let text = hear(json!({"sort": "Name"}));
+        assert!(
+            text.contains("expected an array. sort (array of {direction, options}): The order."),
+            "{text}"
+        );
+        let inside = hear(json!({"sort": ["Name"]}));
+        assert!(inside.contains("argument sort[0]") && inside.contains("expected an object."), "{inside}");
     }
 }

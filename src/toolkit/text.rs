@@ -62,6 +62,25 @@ pub fn shown(message: &str) -> String {
     out
 }
 
+/// The JSON of `value` with hidden characters as JSON's own escapes: it reads back the same.
+pub fn json_shown(value: &serde_json::Value) -> String {
+    let json = value.to_string();
+    if !json.chars().any(is_hidden) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Undoes what [`push_cell`] did to hidden characters in a text a caller sends back, and refuses
 /// text that was cut.
 pub fn accept(text: &str) -> Result<String, Fault> {
@@ -145,5 +164,14 @@ mod tests {
         push_cell(&mut out, &"é".repeat(30), 20);
         assert!(out.ends_with("…[cut: 10 more characters]"), "{out}");
         assert!(accept(&out).is_err());
+    }
+
+    #[test]
+    fn json_shows_hidden_characters_and_reads_back_the_same() {
+        let value = serde_json::json!({"Na\u{200b}me": "a\u{202e}b\u{e0041}c \\u{9} é"});
+        let json = json_shown(&value);
+        assert!(!json.chars().any(is_hidden), "{json}");
+        assert!(json.contains("a\\u202eb\\udb40\\udc41c") && json.contains('é'), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
     }
 }

@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tablewright_core::Fault;
 use tablewright_core::model::{Field, FieldType};
+use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
 use tablewright_engine::compute::with_names;
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
+use tablewright_toolkit::text::CUT_MARK;
 
 /// Choices of a field that are listed unless everything is asked for.
 const CHOICES_SHOWN: usize = 20;
@@ -85,6 +86,8 @@ pub struct DescribeArgs {
     #[serde(default)]
     #[schemars(extend("default" = Value::Null))]
     detail: Detail,
+    /// With table: fields to pass over, when an answer was full.
+    skip: Option<usize>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -92,6 +95,9 @@ struct Described {
     id: String,
     name: String,
     tables: Vec<DescribedTable>,
+    /// What is not shown, and how to see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -107,6 +113,9 @@ struct DescribedTable {
     primary: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Vec<Map<String, Value>>>,
+    /// Fields after those, for which there was no room.
+    #[serde(rename = "moreFields", skip_serializing_if = "Option::is_none")]
+    more_fields: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     views: Option<Vec<Map<String, Value>>>,
 }
@@ -123,27 +132,106 @@ impl Tool for DescribeBase {
         let base = context.call.base(&args.base).await?;
         let tables = match &args.table {
             Some(name) => vec![base.table(name)?],
+            None if args.skip.is_some() => {
+                let message = "skip needs table: it counts fields of one table.";
+                return Err(Fault::new(Code::InvalidArguments, message));
+            }
             None => base.tables().collect(),
         };
-        let described = tables.iter().map(|view| describe(view, args.detail)).collect();
+        let all = context.limits.characters;
+        let mut room = Room { left: all, part: all / 4, untouched: true };
+        let skip = args.skip.unwrap_or_default();
+        let described: Vec<_> =
+            tables.iter().map(|view| describe(view, args.detail, skip, &mut room)).collect();
+        let more: usize = described.iter().filter_map(|table| table.more_fields).sum();
+        let note = (more > 0).then(|| match described.as_slice() {
+            [only] => {
+                let seen = skip + only.fields.as_ref().map_or(0, Vec::len);
+                format!(
+                    "The answer is full: {more} fields are not shown; for them, ask again with skip: {seen}."
+                )
+            }
+            _ => format!("The answer is full: {more} fields are not shown; ask for one table at a time."),
+        });
         let schema = base.schema();
-        Ok(answer(Described { id: schema.id.to_string(), name: schema.name.clone(), tables: described }))
+        Ok(answer(Described {
+            id: schema.id.to_string(),
+            name: schema.name.clone(),
+            tables: described,
+            note,
+        }))
     }
 }
 
-fn describe(view: &TableView, detail: Detail) -> DescribedTable {
+/// How much more an answer may hold.
+struct Room {
+    /// Characters left.
+    left: usize,
+    /// The most characters of one field or text.
+    part: usize,
+    /// No field has been told yet.
+    untouched: bool,
+}
+
+impl Room {
+    /// Whether there is room for `value`, which is then taken.
+    fn takes(&mut self, value: &impl Serialize) -> bool {
+        let left = length(value).and_then(|length| self.left.checked_sub(length));
+        self.left = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// A text, cut with its mark where it is too long.
+    fn cut(&self, text: &str) -> String {
+        let all = text.chars().count();
+        if all <= self.part {
+            return text.to_owned();
+        }
+        let kept: String = text.chars().take(self.part).collect();
+        format!("{kept}{CUT_MARK}{} more characters]", all - self.part)
+    }
+}
+
+fn length(value: &impl Serialize) -> Option<usize> {
+    serde_json::to_string(value).ok().map(|json| json.chars().count())
+}
+
+/// A table; names and counts are always told, the rest as far as there is room.
+fn describe(view: &TableView, detail: Detail, skip: usize, room: &mut Room) -> DescribedTable {
     let table = view.schema();
     let full = detail == Detail::Full;
-    DescribedTable {
+    let description = table.description.as_deref().map(|text| room.cut(text));
+    let mut described = DescribedTable {
         name: table.name.clone(),
         records: view.len(),
-        description: table.description.clone(),
+        description: description.filter(|text| room.takes(text)),
         id: full.then(|| table.id.to_string()),
         primary: (detail != Detail::Tables).then(|| table.primary().name.clone()),
-        fields: (detail != Detail::Tables)
-            .then(|| table.fields.iter().map(|f| field(view, f, full)).collect()),
-        views: full.then(|| table.views.iter().filter_map(object).collect()),
+        fields: None,
+        more_fields: None,
+        views: None,
+    };
+    if detail == Detail::Tables {
+        return described;
     }
+    let mut shown: Vec<Map<String, Value>> = Vec::new();
+    for wanted in table.fields.iter().skip(skip) {
+        let field = field(view, wanted, full, room);
+        // The first one is told in any case, or asking again would lead nowhere.
+        if !room.takes(&field) && !std::mem::take(&mut room.untouched) {
+            break;
+        }
+        room.untouched = false;
+        shown.push(field);
+    }
+    let more = table.fields.len().saturating_sub(skip) - shown.len();
+    described.more_fields = (more > 0).then_some(more);
+    described.fields = Some(shown);
+    if full && more == 0 {
+        let views: Vec<_> = table.views.iter().filter_map(object).collect();
+        described.views = room.takes(&views).then_some(views);
+    }
+    described
 }
 
 fn object(value: impl Serialize) -> Option<Map<String, Value>> {
@@ -153,15 +241,20 @@ fn object(value: impl Serialize) -> Option<Map<String, Value>> {
     }
 }
 
-fn field(view: &TableView, field: &Field, full: bool) -> Map<String, Value> {
-    if full {
-        return object(field).unwrap_or_default();
-    }
+/// A field; a very long one is told in short, with its id when everything is asked for.
+fn field(view: &TableView, field: &Field, full: bool, room: &Room) -> Map<String, Value> {
     let mut shown = Map::new();
+    if full {
+        let whole = object(field).unwrap_or_default();
+        if length(&whole).is_some_and(|length| length <= room.part) {
+            return whole;
+        }
+        shown.insert("id".into(), Value::from(field.id.to_string()));
+    }
     shown.insert("name".into(), Value::from(field.name.as_str()));
     shown.insert("type".into(), Value::from(field.type_name.as_str()));
     if let Some(description) = &field.description {
-        shown.insert("description".into(), Value::from(description.as_str()));
+        shown.insert("description".into(), Value::from(room.cut(description)));
     }
     if let Some(choices) = field.kind.choices() {
         let names: Vec<&str> = choices.iter().take(CHOICES_SHOWN).map(|c| c.name.as_str()).collect();
@@ -176,7 +269,7 @@ fn field(view: &TableView, field: &Field, full: bool) -> Map<String, Value> {
         shown.insert("linksTo".into(), Value::from(other.name.as_str()));
     }
     if let FieldType::Formula { formula, .. } = &field.kind {
-        shown.insert("formula".into(), Value::from(with_names(view.schema(), formula)));
+        shown.insert("formula".into(), Value::from(room.cut(&with_names(view.schema(), formula))));
     }
     if field.kind.is_computed() {
         shown.insert("computed".into(), Value::from(true));

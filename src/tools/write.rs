@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tablewright_core::model::RecordId;
 use tablewright_core::{Code, Fault};
+use tablewright_door::TableView;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::{Answer, text};
@@ -37,6 +38,16 @@ fn accept(cells: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
         .collect()
 }
 
+/// The cells of a record that has no id. Airtable's API has them under "fields"; here they stand
+/// by themselves.
+fn cells(view: &TableView, given: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+    if given.get("fields").is_some_and(Value::is_object) && view.schema().field("fields").is_err() {
+        let message = "send the cells themselves as {field: value}, without \"fields\" around them.";
+        return Err(Fault::new(Code::InvalidArguments, message));
+    }
+    accept(given)
+}
+
 /// `create_records`
 pub struct CreateRecords;
 
@@ -65,7 +76,7 @@ impl Tool for CreateRecords {
 
     async fn run(context: &mut CallContext, args: CreateArgs) -> Result<Answer, Fault> {
         let view = context.call.table(&args.base, &args.table).await?;
-        let read = |fields| accept(fields).map(|fields| Item { id: None, fields });
+        let read = |fields| cells(&view, fields).map(|fields| Item { id: None, fields });
         let records = args.records.into_iter().map(read).collect();
         Bulk::new(&view, Verb::Create, args.typecast, records).carry_out(context, &view, Self::NAME).await
     }
@@ -147,7 +158,8 @@ impl Tool for UpsertRecords {
         }
         let on: Vec<String> =
             args.merge_on.iter().map(|name| text::accept(name)).collect::<Result<_, _>>()?;
-        let accepted: Vec<Result<Map<String, Value>, Fault>> = args.records.into_iter().map(accept).collect();
+        let accepted: Vec<Result<Map<String, Value>, Fault>> =
+            args.records.into_iter().map(|given| cells(&view, given)).collect();
         // All records are matched before the first is written.
         let read: Vec<(Option<RecordId>, Map<String, Value>)> =
             accepted.iter().flatten().map(|fields| (None, fields.clone())).collect();

@@ -173,7 +173,10 @@ fn two_bases_of_one_name_are_told_apart() {
     data.import(&file);
     let refused = data.run(&["base", "delete", "Same", "--yes"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("2 have that name; use an id: app"), "{said}");
+    assert!(
+        !refused.status.success() && said.contains("2 have the name") && said.contains("; use an id: app"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -72,6 +72,18 @@ fn the_older_era_has_sessions() {
         list.as_bytes(),
     );
     assert_eq!(unknown.status, 404);
+    let stranger = data.ok(&["token", "create", "--name", "stranger"]).trim().to_owned();
+    let stranger = format!("Bearer {stranger}");
+    for method in ["POST", "GET", "DELETE"] {
+        let headers = [
+            ("Authorization", stranger.as_str()),
+            ("Accept", "application/json, text/event-stream"),
+            ("Content-Type", "application/json"),
+            ("Mcp-Session-Id", session),
+        ];
+        let refused = http(&server.address, method, "/mcp", &headers, list.as_bytes());
+        assert_eq!(refused.status, 404, "{method} in another's conversation: {}", refused.body);
+    }
     let bearer = format!("Bearer {}", server.token);
     let ended = http(
         &server.address,

@@ -187,7 +187,10 @@ fn find<'a, T, K: Kind>(
         (several, others) => {
             let twins = if several.is_empty() { others } else { several };
             let ids: Vec<String> = twins.iter().take(10).map(|item| id(item).to_string()).collect();
-            Err(missing(format!(" {} have that name; use an id: {}.", twins.len(), ids.join(", "))))
+            let mut fault = missing(String::new());
+            fault.message =
+                format!("{} have the name {:?}; use an id: {}.", twins.len(), shown(wanted), ids.join(", "));
+            Err(fault)
         }
     }
 }

@@ -124,8 +124,7 @@ fn given_key(
         .map(|(value, at)| {
             let name = table.fields[*at].name.as_str();
             value.ok_or_else(|| {
-                let message =
-                    format!("the record has no value for the merge field {name:?}; give one, or an id.");
+                let message = format!("the record has no value for the merge field {name:?}; give one.");
                 Fault::new(Code::InvalidArguments, message).about(name)
             })
         })

@@ -1,6 +1,7 @@
 //! `/mcp`: the Streamable HTTP transport, both eras, around any server handler.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,6 +13,7 @@ use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tablewright_core::strict;
+use tablewright_door::Caller;
 
 use super::body::{self, Unread};
 use super::guard::{Guard, LOOPBACK};
@@ -40,28 +42,63 @@ where
         .with_json_response(true)
         .with_max_request_body_bytes(MAX_LINE)
         .with_cancellation_token(shutdown.cut.clone());
-    let sessions = Arc::new(LocalSessionManager::default());
-    let service = StreamableHttpService::new(move || Ok(make()), sessions.clone(), config);
+    let manager = Arc::new(LocalSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(make()), manager.clone(), config);
+    let sessions = Sessions { manager, openers: Arc::default() };
     Router::new()
         .route_service("/mcp", service)
         .route_layer(from_fn(unwrap_single))
         .route_layer(from_fn(require_json))
-        .route_layer(from_fn_with_state(sessions, limit_sessions))
+        .route_layer(from_fn_with_state(sessions, keep_sessions))
         .route_layer(from_fn_with_state(guard.clone(), require_caller))
 }
 
-/// Refuses a request that would open one conversation too many.
-async fn limit_sessions(
-    State(sessions): State<Arc<LocalSessionManager>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let headers = request.headers();
-    let opens = !headers.contains_key("mcp-session-id") && !headers.contains_key("mcp-method");
-    if opens && sessions.sessions.read().await.len() >= MAX_SESSIONS {
+/// The conversations of the older era, and who opened each.
+#[derive(Clone)]
+struct Sessions {
+    manager: Arc<LocalSessionManager>,
+    openers: Arc<Mutex<HashMap<String, Arc<str>>>>,
+}
+
+impl Sessions {
+    fn openers(&self) -> MutexGuard<'_, HashMap<String, Arc<str>>> {
+        self.openers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes who opened the conversation `id`, and forgets those that have ended.
+    async fn note(&self, id: &str, principal: Arc<str>) {
+        let open = self.manager.sessions.read().await;
+        let mut openers = self.openers();
+        openers.retain(|known, _| open.contains_key(known.as_str()));
+        openers.insert(id.to_owned(), principal);
+    }
+}
+
+/// Keeps conversations to those who opened them, and refuses one too many.
+async fn keep_sessions(State(sessions): State<Sessions>, request: Request, next: Next) -> Response {
+    let principal = request.extensions().get::<Caller>().map(|caller| caller.principal.clone());
+    let session = session_id(request.headers());
+    if let Some(id) = session {
+        let strange = sessions.openers().get(id).is_some_and(|opener| Some(opener) != principal.as_ref());
+        if strange {
+            let message = "there is no such conversation of yours, or it has ended; open one with initialize";
+            return refusal(StatusCode::NOT_FOUND, NOT_LET_IN, message);
+        }
+        return next.run(request).await;
+    }
+    let opens = !request.headers().contains_key("mcp-method");
+    if opens && sessions.manager.sessions.read().await.len() >= MAX_SESSIONS {
         return too_many(MAX_SESSIONS);
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    if let (Some(id), Some(principal)) = (session_id(response.headers()), principal) {
+        sessions.note(id, principal).await;
+    }
+    response
+}
+
+fn session_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("mcp-session-id").and_then(|id| id.to_str().ok())
 }
 
 /// Refuses one conversation more than `most`.

@@ -75,3 +75,45 @@ fn wrong_arguments_say_what_to_send() {
     let detail = client.refused("describe_base", json!({"base": "Shop", "detail": "all"}));
     assert!(detail.contains("tables") && detail.contains("full"), "{detail}");
 }
+
+#[test]
+fn describe_base_fits_an_answer_and_goes_on_where_it_was_cut() {
+    let data = crate::support::Data::with_shop();
+    let mut client = data.serve(&["--allow-schema", "--toolsets", "default,design"]).initialize();
+    let choices: Vec<String> = (0..300).map(|n| format!("A choice with the number {n}")).collect();
+    let mut fields = vec![json!({"name": "Name", "type": "singleLineText"})];
+    fields.extend(
+        (0..100).map(|n| json!({"name": format!("F{n}"), "type": "singleSelect", "choices": choices})),
+    );
+    client.structured("create_table", json!({"base": "Shop", "name": "Wide", "fields": fields}));
+    for detail in ["tables", "fields", "full"] {
+        let all = client.structured("describe_base", json!({"base": "Shop", "detail": detail}));
+        assert!(all.to_string().len() < 25_000, "{detail}: {}", all.to_string().len());
+        assert_eq!(all["tables"].as_array().unwrap().len(), 3, "{detail}");
+        assert_eq!(all["note"].is_string(), detail != "tables", "{detail}: {}", all["note"]);
+        if detail == "tables" {
+            continue;
+        }
+        let mut names = Vec::new();
+        loop {
+            let asked = json!({"base": "Shop", "table": "Wide", "detail": detail, "skip": names.len()});
+            let part = client.structured("describe_base", asked);
+            assert!(part.to_string().len() < 25_000, "{detail}: {}", part.to_string().len());
+            let wide = &part["tables"][0];
+            names.extend(wide["fields"].as_array().unwrap().iter().map(|field| field["name"].clone()));
+            if wide["moreFields"].is_null() {
+                break;
+            }
+            assert!(
+                part["note"].as_str().unwrap().contains(&format!("skip: {}", names.len())),
+                "{}",
+                part["note"]
+            );
+        }
+        let mut expected = vec![json!("Name")];
+        expected.extend((0..100).map(|n| json!(format!("F{n}"))));
+        assert_eq!(names, expected, "{detail}");
+    }
+    let refused = client.refused("describe_base", json!({"base": "Shop", "skip": 3}));
+    assert!(refused.contains("skip needs table"), "{refused}");
+}

@@ -38,6 +38,8 @@ fn each_record_is_accepted_or_refused_on_its_own() {
         (&json!(1), &json!("invalid_value"))
     );
     assert!(done["failed"][1]["message"].as_str().unwrap().contains("Did you mean \"Name\""));
+    let wrapped = refusal(&mut client, json!({"fields": {"Name": "c"}}), false);
+    assert!(wrapped.contains("without \"fields\""), "{wrapped}");
     assert!(done["change"].as_i64().unwrap() > 0);
     assert_eq!(cells(&mut client, "Goods", &done["ids"][1])["Price"], 2);
 }
