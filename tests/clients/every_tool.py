@@ -106,9 +106,10 @@ async def use(client):
         called.add(name)
         return await call(client, name, arguments)
 
+    # First what news of lists follows on: it must have come before the conversation ends.
+    await use_schema(use_tool)
     await use_rows(client, use_tool)
     await use_resources(client)
-    await use_schema(use_tool)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
 

@@ -17,7 +17,7 @@ fn three_clients_share_one_owner_each_with_its_own_rights() {
     let owner = data.owner().unwrap();
     assert!(![reader.child.id(), writer.child.id(), doomed.child.id()].contains(&owner));
     assert_eq!(reader.tools().len(), 5);
-    assert_eq!(writer.tools().len(), 7);
+    assert_eq!(writer.tools().len(), 8);
     assert_eq!(doomed.tools().len(), 8);
     let socket = std::fs::metadata(data.path().join("owner.sock")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600, "the socket is its user's alone");
@@ -51,7 +51,7 @@ fn a_killed_owner_leaves_no_stale_lock_and_conversations_go_on() {
     let text = client.text("search_records", json!({"base": "Shop", "query": "kept"}));
     assert!(text.contains("1 of 1 records"), "{text}");
     assert_ne!(data.owner().unwrap(), first);
-    assert_eq!(client.tools().len(), 7, "with the same rights");
+    assert_eq!(client.tools().len(), 8, "with the same rights");
 }
 
 #[test]

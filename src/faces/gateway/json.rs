@@ -286,8 +286,7 @@ mod tests {
         fn texts_come_back(text in any::<String>()) {
             let mut out = String::new();
             push_string(&mut out, &text);
-            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text.clone());
-            prop_assert_eq!(out, serde_json::to_string(&text).unwrap().replace("\\b", "\\u0008").replace("\\f", "\\u000c"));
+            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
         }
 
         #[test]
