@@ -97,22 +97,30 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
     Ok(Loaded { snapshot, comments })
 }
 
-/// The auto number after the largest in each table.
+/// Gives records without an auto number one after the largest of their table.
 fn number_rows(snapshot: &mut Snapshot) {
     let schema = snapshot.schema.clone();
     for table in &schema.tables {
         let Some(data) = snapshot.table_mut(table.id) else { continue };
+        let numbered: Vec<usize> =
+            (0..table.fields.len()).filter(|at| table.fields[*at].kind == FieldType::AutoNumber).collect();
         let mut largest = 0.0_f64;
-        for (at, field) in table.fields.iter().enumerate() {
-            if field.type_name == "autoNumber" {
-                for slot in data.slots() {
-                    if let Cell::Number(n) = data.cell(slot, at) {
-                        largest = largest.max(n);
-                    }
-                }
+        for (at, slot) in numbered.iter().flat_map(|at| data.slots().map(move |slot| (*at, slot))) {
+            if let Cell::Number(n) = data.cell(slot, at) {
+                largest = largest.max(n);
             }
         }
-        data.next_auto = (largest as i64).saturating_add(1);
+        let mut next = (largest as i64).saturating_add(1);
+        let slots: Vec<usize> = data.slots().collect();
+        for slot in slots {
+            let without: Vec<usize> =
+                numbered.iter().copied().filter(|at| data.cell(slot, *at).is_blank()).collect();
+            for at in &without {
+                data.set(slot, *at, Cell::Number(next as f64));
+            }
+            next += i64::from(!without.is_empty());
+        }
+        data.next_auto = next;
     }
 }
 

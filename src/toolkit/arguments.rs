@@ -276,7 +276,6 @@ mod tests {
     /// Which way.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
-    #[expect(dead_code, reason = "only its schema is used")]
     enum Direction {
         /// Up.
         Asc,
