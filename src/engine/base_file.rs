@@ -82,7 +82,11 @@ pub fn read(bytes: &[u8], now: i64) -> Result<Loaded, Fault> {
     let mut snapshot = Snapshot::empty(schema.clone());
     let mut reader = serde_json::Deserializer::from_str(text);
     reader
-        .deserialize_map(Document { schema: &schema, snapshot: &mut snapshot, now })
+        .deserialize_map(Document {
+            schema: &schema,
+            snapshot: &mut snapshot,
+            now: now - now.rem_euclid(1_000),
+        })
         .and_then(|()| reader.end())
         .map_err(bad)?;
     number_rows(&mut snapshot);

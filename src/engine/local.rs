@@ -24,6 +24,7 @@ pub use apply::Applied;
 pub use create::other_side_name;
 pub use draft::Draft;
 pub use links::complete_inverses;
+pub use options::fill_in;
 
 /// A write to one table of a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use tablewright_core::model::{Base, Field, FieldId, FieldType, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_formula::syntax::{Kind, field_name, parse};
-use tablewright_formula::{ResultType, Scope, compile};
+use tablewright_formula::{ResultType, Scope, Span, compile};
 
 use super::depend::{Place, needs, places};
 
@@ -36,9 +36,30 @@ fn name_by_id(table: &mut Table) {
             let text = formula.clone();
             field.options.get_or_insert_default().insert("formula".into(), Value::String(text));
         }
+        set_referenced(field, &scope, &ids);
     }
     for view in &mut table.views {
         view.filter_formula = view.filter_formula.as_deref().map(by_id);
+    }
+}
+
+/// Says which fields a formula reads, each once; and of a last-modified time, which it follows.
+fn set_referenced(field: &mut Field, scope: &Scope, ids: &[FieldId]) {
+    let options = &mut field.options;
+    match &field.kind {
+        FieldType::Formula { formula, .. } => {
+            let mut read: Vec<FieldId> = Vec::new();
+            for (_, at) in named(formula, scope) {
+                read.extend(ids.get(at).filter(|id| !read.contains(id)));
+            }
+            options.get_or_insert_default().insert("referencedFieldIds".into(), json!(read));
+        }
+        FieldType::LastModifiedTime { watched, .. } => {
+            let options = options.get_or_insert_default();
+            options.entry("isValid").or_insert(Value::Bool(true));
+            options.entry("referencedFieldIds").or_insert_with(|| json!(watched));
+        }
+        _ => {}
     }
 }
 
@@ -47,8 +68,8 @@ pub fn with_names(table: &Table, formula: &str) -> String {
     rewrite(formula, &Scope::of_table(table), |at| table.fields.get(at).map(|f| field_name(&f.name)))
 }
 
-/// The text with every field that is known written anew; layout stays as it is.
-fn rewrite(text: &str, scope: &Scope, written: impl Fn(usize) -> Option<String>) -> String {
+/// Where a formula names fields that are known, and which, in order.
+fn named(text: &str, scope: &Scope) -> Vec<(Span, usize)> {
     let (tree, _) = parse(text);
     let mut fields: Vec<_> = tree
         .nodes()
@@ -59,6 +80,12 @@ fn rewrite(text: &str, scope: &Scope, written: impl Fn(usize) -> Option<String>)
         })
         .collect();
     fields.sort_by_key(|(span, _)| span.start);
+    fields
+}
+
+/// The text with every field that is known written anew; layout stays as it is.
+fn rewrite(text: &str, scope: &Scope, written: impl Fn(usize) -> Option<String>) -> String {
+    let fields = named(text, scope);
     let mut out = String::with_capacity(text.len() + fields.len() * 20);
     let mut done = 0;
     for (span, at) in fields {

@@ -42,6 +42,8 @@ pub(super) fn check_primary(field: &NewField) -> Result<(), Fault> {
 pub(super) fn new_field(schema: &Base, name: String, new: &NewField) -> Result<Field, Fault> {
     let mut options = new.options.clone().unwrap_or_default();
     complete(&new.type_name, &mut options).map_err(|f| f.within(format_args!("field {name:?}")))?;
+    // The other side of a link is made, never named.
+    options.shift_remove("inverseLinkFieldId");
     if let Some(Value::String(id)) = options.get("linkedTableId") {
         let known = id.parse().ok().and_then(|id| schema.table_by_id(id)).is_some();
         if !known {
@@ -110,6 +112,12 @@ fn time_zone(options: &mut Map<String, Value>) -> Result<(), Fault> {
     Err(refused(format!("Invalid timezone {held}: use \"utc\", \"client\" or an IANA name.")).about(name))
 }
 
+/// Fills in what the options of a field leave out, as for one that is made here. What does not fit
+/// stays as it is.
+pub fn fill_in(type_name: &str, options: &mut Map<String, Value>) {
+    let _ = complete(type_name, options);
+}
+
 /// Fills in what was left out and refuses what does not fit. The values are those of the Web API.
 fn complete(type_name: &str, options: &mut Map<String, Value>) -> Result<(), Fault> {
     match type_name {
@@ -146,8 +154,6 @@ fn complete(type_name: &str, options: &mut Map<String, Value>) -> Result<(), Fau
         "multipleRecordLinks" => {
             options.entry("isReversed").or_insert_with(|| json!(false));
             options.entry("prefersSingleRecordLink").or_insert_with(|| json!(false));
-            // The other side is made, never named.
-            options.shift_remove("inverseLinkFieldId");
             if !options.get("linkedTableId").is_some_and(Value::is_string) {
                 return Err(refused("options.linkedTableId must name the table to link to, by id."));
             }

@@ -7,6 +7,7 @@ use tablewright_core::model::id::{BaseKind, Id};
 use tablewright_core::model::{BaseId, Field, Table, View, ViewId, WorkspaceId};
 use tablewright_door::access::Need;
 use tablewright_door::{BaseView, Call, Rights};
+use tablewright_engine::local::fill_in;
 
 use super::Gateway;
 use super::list::require;
@@ -196,8 +197,11 @@ pub(super) fn field_json(field: &Field) -> Value {
     out.insert("name".into(), json!(field.name));
     out.insert("type".into(), json!(field.type_name));
     describe(&mut out, field.description.as_deref());
-    if let Some(options) = field.options.as_ref().filter(|options| !options.is_empty()) {
-        out.insert("options".into(), Value::Object(options.clone()));
+    let mut options = field.options.clone().unwrap_or_default();
+    // Base files may leave out what Airtable always gives.
+    fill_in(&field.type_name, &mut options);
+    if !options.is_empty() {
+        out.insert("options".into(), Value::Object(options));
     }
     Value::Object(out)
 }

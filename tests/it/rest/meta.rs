@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{BASE, GOODS, LAMP, Rest, path};
+use crate::support::Data;
 
 fn tables(rest: &str) -> String {
     format!("/v0/meta/bases/{BASE}/tables{rest}")
@@ -99,6 +100,50 @@ fn bases_tables_and_fields_are_made_and_changed() {
     assert_eq!(rest.get(&path(&format!("/{LAMP}")))["fields"]["Worth"], 80);
     let (status, gone) = rest.send("DELETE", &format!("/v0/meta/bases/{base}"), None);
     assert_eq!((status, &gone["deleted"]), (200, &json!(true)));
+}
+
+#[test]
+fn options_that_a_file_leaves_out_are_filled_in() {
+    let data = Data::new();
+    let field = |id: &str, name: &str, kind: &str, options: Value| json!({"id": id, "name": name, "type": kind, "options": options});
+    let base = json!({
+        "base": {"id": "appPlain000000000", "name": "Plain"},
+        "tables": [{"id": "tblPlain000000000", "name": "T", "primaryFieldId": "fldName0000000000", "fields": [
+            {"id": "fldName0000000000", "name": "Name", "type": "singleLineText"},
+            {"id": "fldPrice000000000", "name": "Price", "type": "currency"},
+            {"id": "fldDay00000000000", "name": "Day", "type": "date"},
+            field("fldSelf0000000000", "Self", "multipleRecordLinks", json!({"linkedTableId": "tblPlain000000000"})),
+            field("fldTwice000000000", "Twice", "formula", json!({"formula": "{Price} + {Price} & Name"})),
+            {"id": "fldEdited00000000", "name": "Edited", "type": "lastModifiedTime"},
+            {"id": "fldMade0000000000", "name": "Made", "type": "createdTime"},
+            {"id": "fldNumber00000000", "name": "Number", "type": "autoNumber"},
+        ]}],
+        "records": {"T": [{"fields": {"Name": "a", "Number": 4}}, {"fields": {"Name": "b"}}]},
+    });
+    let file = data.path().join("plain.json");
+    std::fs::write(&file, base.to_string()).unwrap();
+    data.import(&file);
+    let rest = Rest::over(data, &["--allow-write", "--allow-schema"]);
+    let tables = "/v0/meta/bases/appPlain000000000/tables";
+    let fields = rest.get(tables)["tables"][0]["fields"].clone();
+    let options = |at: usize| fields[at]["options"].clone();
+    assert!(fields[0].get("options").is_none(), "{}", fields[0]);
+    assert_eq!(options(1), json!({"precision": 2, "symbol": "$"}));
+    assert_eq!(options(2), json!({"dateFormat": {"name": "iso", "format": "YYYY-MM-DD"}}));
+    let link =
+        json!({"linkedTableId": "tblPlain000000000", "isReversed": false, "prefersSingleRecordLink": false});
+    assert_eq!(options(3), link);
+    assert_eq!(options(4)["referencedFieldIds"], json!(["fldPrice000000000", "fldName0000000000"]));
+    assert_eq!((&options(5)["isValid"], &options(5)["referencedFieldIds"]), (&json!(true), &json!([])));
+    let changed = json!({"options": {"formula": "UPPER(Name)"}});
+    let changed = rest.ok("PATCH", &format!("{tables}/T/fields/fldTwice000000000"), changed);
+    assert_eq!(changed["options"]["referencedFieldIds"], json!(["fldName0000000000"]));
+    let list = rest.get("/v0/appPlain000000000/T");
+    let numbers: Vec<&Value> =
+        list["records"].as_array().unwrap().iter().map(|r| &r["fields"]["Number"]).collect();
+    assert_eq!(numbers, [4, 5]);
+    let first = &list["records"][0];
+    assert_eq!(first["fields"]["Made"], first["createdTime"]);
 }
 
 #[test]
