@@ -166,7 +166,8 @@ async fn settle(
     };
     match map.get("url") {
         Some(Value::String(url)) if !is_web(url) => {
-            Err("only http and https addresses are taken in; upload the file".into())
+            let shown: String = url.chars().take(40).collect();
+            Err(format!("{shown:?} is no usable URL (only http and https are fetched, not data: and such)"))
         }
         Some(Value::String(url)) => Ok(Some((url.clone(), filename))),
         _ => Err("a file needs a url or an id".into()),

@@ -1,5 +1,7 @@
 //! People in writes: whoever is known is stored with id, address and name, as Airtable gives them.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::{Cell, Field, FieldType};
@@ -76,6 +78,13 @@ impl Known<'_> {
 
     /// Puts a known person in place of what names them.
     fn complete(&mut self, item: &mut Value) {
+        let names_somebody = match &*item {
+            Value::String(text) => !text.is_empty(),
+            item => item.is_object(),
+        };
+        if !names_somebody {
+            return;
+        }
         if self.find(item).is_none() && !self.looked && !is_whole(item) {
             self.look();
         }
@@ -98,12 +107,14 @@ pub(crate) async fn complete(
     if !table.fields.iter().any(holds_people) {
         return Ok(());
     }
-    let mut cells: Vec<&mut Value> = records(action)
-        .into_iter()
-        .flat_map(|(_, cells)| cells.iter_mut())
-        .filter(|(name, value)| !value.is_null() && table.field(name).is_ok_and(holds_people))
-        .map(|(_, value)| value)
-        .collect();
+    let mut cells: Vec<&mut Value> = Vec::new();
+    let mut asked: HashMap<&str, bool> = HashMap::new();
+    for (name, value) in records(action).into_iter().flat_map(|(_, cells)| cells.iter_mut()) {
+        let names_people = || table.field(name).is_ok_and(holds_people);
+        if *asked.entry(name).or_insert_with(names_people) {
+            cells.push(value);
+        }
+    }
     if cells.is_empty() {
         return Ok(());
     }
