@@ -172,6 +172,9 @@ pub fn decode<T: DeserializeOwned>(
 
 /// What serde says of a wrong value, with JSON's names in place of Rust's.
 pub fn in_plain_words(problem: &str) -> String {
+    if problem.starts_with("data did not match any variant") {
+        return "it has none of the shapes this takes".to_owned();
+    }
     let Some((given, expected)) = problem.rsplit_once(", expected ") else { return problem.to_owned() };
     let given = match given {
         "invalid type: map" => "invalid type: object",

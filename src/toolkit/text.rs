@@ -88,7 +88,7 @@ pub fn accept(text: &str) -> Result<String, Fault> {
         return Err(Fault::new(
             Code::InvalidValue,
             format!(
-                "the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records and format \"json\", then send all of it."
+                "the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records, of that field alone and with format \"json\", then send all of it."
             ),
         ));
     }

@@ -153,7 +153,8 @@ impl Tool for ListRecords {
         let full = (returned < page.slots.len()).then_some(
             "The answer reached its limit of characters: ask for fewer fields, or go on with the cursor.",
         );
-        let notes: Vec<&str> = moved.into_iter().chain(full).collect();
+        let cut = rows.cut_cells();
+        let notes: Vec<&str> = moved.into_iter().chain(full).chain(cut).collect();
         about.note = (!notes.is_empty()).then(|| notes.join(" "));
         Ok(rows.finish(context, about))
     }
@@ -235,9 +236,7 @@ impl Tool for GetRecords {
             let left: Vec<String> = slots[returned..].iter().map(|s| view.row(*s).id.to_string()).collect();
             notes.push(format!("The answer is full; ask again for: {}.", some_ids(&left)));
         }
-        if rows.has_cut_cell() {
-            notes.push("A cell is longer than an answer; format \"json\" gives it whole.".into());
-        }
+        notes.extend(rows.cut_cells().map(str::to_owned));
         let mut expanded = args.expand.unwrap_or_default();
         expanded.sort();
         expanded.dedup();

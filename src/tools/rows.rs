@@ -32,6 +32,8 @@ pub(crate) struct Rows {
     header: usize,
     limit: usize,
     cell_limit: usize,
+    /// A record alone was longer than an answer, and its long cells were cut.
+    shortened: bool,
     /// Where files of attachments get their addresses from, and the moment those start.
     addresses: Option<(Files, i64)>,
 }
@@ -52,6 +54,7 @@ impl Rows {
             header: 0,
             limit: context.limits.characters,
             cell_limit: context.limits.cell_characters,
+            shortened: false,
             addresses: None,
         }
     }
@@ -99,16 +102,26 @@ impl Rows {
 
     fn row_text(&mut self, view: &TableView, fields: &[usize], slot: usize) -> bool {
         let start = self.text.len();
+        self.push_row(view, fields, slot, self.cell_limit);
+        let length = self.text[start..].chars().count();
+        if length > self.limit && self.used == self.header && fields.len() > 1 {
+            self.text.truncate(start);
+            self.push_row(view, fields, slot, (self.limit / fields.len()).min(self.cell_limit));
+            self.shortened = true;
+        }
+        self.keep(start)
+    }
+
+    fn push_row(&mut self, view: &TableView, fields: &[usize], slot: usize, cell_limit: usize) {
         view.row(slot).id.push_to(&mut self.text);
         let mut cell_text = String::new();
         for at in fields {
             self.text.push('\t');
             cell_text.clear();
             view.push_text(&mut cell_text, &view.schema().fields[*at], &view.cell(slot, *at));
-            push_cell(&mut self.text, &cell_text, self.cell_limit);
+            push_cell(&mut self.text, &cell_text, cell_limit);
         }
         self.text.push('\n');
-        self.keep(start)
     }
 
     /// Adds a line of cells that is no row of a table.
@@ -145,19 +158,33 @@ impl Rows {
     }
 
     /// Adds a record as JSON.
-    pub(crate) fn record(&mut self, record: Value) -> bool {
-        let added = record.to_string().chars().count();
+    pub(crate) fn record(&mut self, mut record: Value) -> bool {
+        let mut added = length(&record);
         if self.used > 0 && self.used + added > self.limit {
             return false;
+        }
+        if added > self.limit
+            && let Some(Value::Object(cells)) = record.get_mut("fields")
+            && cells.len() > 1
+        {
+            shorten(cells, self.limit);
+            added = length(&record);
+            self.shortened = true;
         }
         self.used += added;
         self.records.push(record);
         true
     }
 
-    /// True when a cell of the text was cut.
-    pub(crate) fn has_cut_cell(&self) -> bool {
-        self.text.contains(CUT_MARK)
+    /// What to say of cells that were cut to fit the answer, if any were.
+    pub(crate) fn cut_cells(&self) -> Option<&'static str> {
+        if self.shortened {
+            return Some(
+                "The record is longer than an answer and its long cells were cut: ask for one field alone, with format \"json\", to have it whole.",
+            );
+        }
+        let whole = self.cell_limit == self.limit && self.text.contains(CUT_MARK);
+        whole.then_some("A cell is longer than an answer; format \"json\" gives it whole.")
     }
 
     /// The answer: the rows, then what is known about them.
@@ -176,6 +203,39 @@ impl Rows {
         context.boundary.close(&mut out);
         out.push_str(&about.line(self.what));
         Answer::Text(out)
+    }
+}
+
+fn length(value: &Value) -> usize {
+    value.to_string().chars().count()
+}
+
+/// Cuts the longest cells of a record so that all together have about `limit` characters. What is
+/// no text is replaced by the mark alone: half a list would look like a whole one.
+fn shorten(cells: &mut Map<String, Value>, limit: usize) {
+    let mut lengths: Vec<usize> = cells.values().map(length).collect();
+    lengths.sort_unstable();
+    let (mut left, mut share) = (limit, limit);
+    for (at, length) in lengths.iter().enumerate() {
+        share = left / (lengths.len() - at);
+        if *length > share {
+            break;
+        }
+        left -= length;
+    }
+    for cell in cells.values_mut() {
+        let all = length(cell);
+        if all <= share {
+            continue;
+        }
+        *cell = match cell {
+            Value::String(text) => {
+                let kept: String = text.chars().take(share).collect();
+                let more = text.chars().count() - kept.chars().count();
+                format!("{kept}{CUT_MARK}{more} more characters]").into()
+            }
+            _ => format!("{CUT_MARK}{all} characters]").into(),
+        };
     }
 }
 

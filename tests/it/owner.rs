@@ -18,7 +18,7 @@ fn three_clients_share_one_owner_each_with_its_own_rights() {
     assert!(![reader.child.id(), writer.child.id(), doomed.child.id()].contains(&owner));
     assert_eq!(reader.tools().len(), 5);
     assert_eq!(writer.tools().len(), 8);
-    assert_eq!(doomed.tools().len(), 8);
+    assert_eq!(doomed.tools().len(), 9);
     let socket = std::fs::metadata(data.path().join("owner.sock")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600, "the socket is its user's alone");
 

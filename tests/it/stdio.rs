@@ -243,3 +243,13 @@ fn answers_still_come_after_the_end_of_input() {
         assert_eq!(client.finish().0, Some(0));
     }
 }
+
+#[test]
+fn a_message_that_is_too_long_is_answered_by_its_id() {
+    let data = Data::with_shop();
+    let mut client = data.serve(&[]).initialize();
+    let answer = client.request("ping", json!({"x": "y".repeat(5_000_000)}));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("send fewer records"), "{answer}");
+    let listed = client.structured("list_bases", json!({}));
+    assert_eq!(listed["bases"][0]["name"], "Shop");
+}

@@ -17,12 +17,17 @@ use tokio_util::sync::CancellationToken;
 /// Longest line a client may send, in bytes; the same as the longest HTTP body.
 pub const MAX_LINE: usize = 4 * 1024 * 1024;
 
+/// How much is kept of both ends of a longer line: enough to find whom to answer.
+const ENDS: usize = 512;
+
 /// One client on a stream of lines.
 pub struct Lines<R, W> {
     reader: BufReader<R>,
     line: Vec<u8>,
-    /// True while the rest of a line that was too long goes by.
+    /// True while the rest of a line that was too long goes by; `line` then holds its beginning.
     skipping: bool,
+    /// The end, so far, of a line that was too long.
+    tail: Vec<u8>,
     /// True once a request has chosen the era; notifications before it mean nothing.
     begun: bool,
     writer: Arc<Mutex<W>>,
@@ -38,13 +43,14 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
             reader: BufReader::with_capacity(64 * 1024, reader),
             line: Vec::new(),
             skipping: false,
+            tail: Vec::new(),
             begun: false,
             writer: Arc::new(Mutex::new(writer)),
         }
     }
 
     /// Reads the next line into `self.line`; `Ok(None)` at the end, `Ok(Some(false))` for a line
-    /// that was too long. Safe to cancel: what was read so far stays.
+    /// that was too long, of which both ends are kept. Safe to cancel: what was read so far stays.
     async fn next_line(&mut self) -> io::Result<Option<bool>> {
         loop {
             let available = tokio::select! {
@@ -53,32 +59,44 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
             };
             if available.is_empty() {
                 // The last line may come without its end.
-                return Ok((!self.line.is_empty()).then_some(true));
+                let whole = !std::mem::take(&mut self.skipping);
+                return Ok((!self.line.is_empty()).then_some(whole));
             }
             let end = memchr::memchr(b'\n', available);
             let part = &available[..end.unwrap_or(available.len())];
-            let too_long = !self.skipping && self.line.len() + part.len() > MAX_LINE;
-            if !self.skipping && !too_long {
+            if !self.skipping && self.line.len() + part.len() > MAX_LINE {
+                self.skipping = true;
+                self.tail.clear();
+                self.tail.extend_from_slice(&self.line[self.line.len().saturating_sub(ENDS)..]);
+                self.line.extend_from_slice(&part[..part.len().min(ENDS)]);
+                self.line.truncate(ENDS);
+                self.line.shrink_to_fit();
+            }
+            if self.skipping {
+                self.tail.extend_from_slice(&part[part.len().saturating_sub(ENDS)..]);
+                self.tail.drain(..self.tail.len().saturating_sub(ENDS));
+            } else {
                 self.line.extend_from_slice(part);
             }
             let used = part.len() + usize::from(end.is_some());
             self.reader.consume(used);
-            match (end.is_some(), too_long) {
-                (true, true) => {
-                    self.line.clear();
-                    return Ok(Some(false));
-                }
-                (true, false) if self.skipping => self.skipping = false,
-                (true, false) => return Ok(Some(true)),
-                (false, true) => {
-                    self.line = Vec::new();
-                    self.skipping = true;
-                    return Ok(Some(false));
-                }
-                (false, false) => {}
+            if end.is_some() {
+                return Ok(Some(!std::mem::take(&mut self.skipping)));
             }
         }
     }
+}
+
+/// The id of a message of which only both ends are known: one of the members before or after the
+/// longest, which stand whole in an end.
+fn id_of_ends(head: &[u8], tail: &[u8]) -> Option<RequestId> {
+    let commas = |text: &[u8]| memchr::memmem::find_iter(text, b",\"").collect::<Vec<_>>();
+    let before = commas(head).into_iter().map(|at| [&head[..at], b"}"].concat());
+    let after = commas(tail).into_iter().map(|at| [b"{", &tail[at + 1..]].concat());
+    before
+        .chain(after)
+        .filter_map(|object| serde_json::from_slice::<serde_json::Value>(&object).ok())
+        .find_map(|object| RequestId::deserialize(object.get("id")?).ok())
 }
 
 async fn send<W: AsyncWrite + Unpin>(writer: &Mutex<W>, message: &ServerJsonRpcMessage) -> io::Result<()> {
@@ -148,13 +166,13 @@ where
                         Err(why) => complaint(text, &why),
                     }
                 }
-                Ok(Some(false)) => Some(ServerJsonRpcMessage::error(
-                    ErrorData::invalid_request(
-                        format!("a message may have at most {MAX_LINE} bytes; send fewer records per call"),
-                        None,
-                    ),
-                    None,
-                )),
+                Ok(Some(false)) => {
+                    let id = id_of_ends(&self.line, &self.tail);
+                    self.line.clear();
+                    let message =
+                        format!("a message may have at most {MAX_LINE} bytes; send fewer records per call");
+                    Some(ServerJsonRpcMessage::error(ErrorData::invalid_request(message, None), id))
+                }
                 Ok(None) => {
                     self.stop.cancel();
                     return None;
@@ -186,4 +204,24 @@ pub(crate) fn passes(begun: &mut bool, message: &ClientJsonRpcMessage) -> bool {
         matches!(request.request, ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_));
     *begun |= !probing;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_long_message_is_found_at_either_end() {
+        let long = "x".repeat(2 * ENDS);
+        let of = |text: &str| {
+            let (text, len) = (text.as_bytes(), text.len());
+            id_of_ends(&text[..ENDS.min(len)], &text[len.saturating_sub(ENDS)..])
+        };
+        let inside = format!(r#"{{"name":"t","id":7,"arguments":{{"id":8,"text":"{long}","id":9}}}}"#);
+        let first = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{inside}}}"#);
+        let last = format!(r#"{{"method":"tools/call","params":{inside},"jsonrpc":"2.0","id":"a,\"b"}}"#);
+        assert_eq!(of(&first), Some(RequestId::Number(1)));
+        assert_eq!(of(&last), Some(RequestId::String("a,\"b".into())));
+        assert_eq!(of(&format!(r#"{{"method":"tools/call","params":{inside}}}"#)), None);
+    }
 }

@@ -150,6 +150,39 @@ fn answers_stay_within_their_bounds_and_say_how_to_go_on() {
 }
 
 #[test]
+fn one_record_is_never_longer_than_an_answer_and_each_cell_can_be_had_whole() {
+    let (data, client) = shop();
+    drop(client);
+    let mut client =
+        data.serve(&["--allow-write", "--allow-schema", "--toolsets", "default,design"]).initialize();
+    let mut fields = vec![json!({"name": "Name", "type": "singleLineText"})];
+    fields.extend((0..20).map(|n| json!({"name": format!("N{n}"), "type": "multilineText"})));
+    client.structured("create_table", json!({"base": "Shop", "name": "Wide", "fields": fields}));
+    let long = "é".repeat(90_000);
+    let mut cells = json!({"Name": "short"});
+    for n in 0..20 {
+        cells[format!("N{n}")] = json!(long);
+    }
+    let made =
+        client.structured("create_records", json!({"base": "Shop", "table": "Wide", "records": [cells]}));
+    let id = &made["ids"][0];
+    for (tool, which) in [("get_records", json!({"records": [id]})), ("list_records", json!({"limit": 1}))] {
+        let mut arguments = json!({"base": "Shop", "table": "Wide"});
+        arguments.as_object_mut().unwrap().extend(which.as_object().unwrap().clone());
+        let text = client.text(tool, arguments.clone());
+        assert!(text.chars().count() < 22_000 && text.contains("short"), "{tool}");
+        arguments["format"] = json!("json");
+        let read = client.structured(tool, arguments);
+        assert!(read.to_string().chars().count() < 22_000, "{tool}");
+        assert_eq!(read["records"][0]["fields"]["Name"], "short", "{tool}");
+        assert!(read["records"][0]["fields"]["N7"].as_str().unwrap().contains("…[cut: "), "{tool}");
+        assert!(read["note"].as_str().unwrap().contains("one field alone"), "{tool}: {}", read["note"]);
+    }
+    let alone = json!({"base": "Shop", "table": "Wide", "records": [id], "fields": ["N7"], "format": "json"});
+    assert_eq!(client.structured("get_records", alone)["records"][0]["fields"]["N7"], json!(long));
+}
+
+#[test]
 fn a_hundred_rows_of_eight_fields_fit_a_small_window() {
     let data = crate::support::Data::new();
     data.import(&crate::support::root().join("examples/bases/sales.json"));
