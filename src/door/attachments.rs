@@ -165,19 +165,13 @@ async fn settle(
         Some(_) => return Err("filename must be a text".into()),
     };
     match map.get("url") {
-        Some(Value::String(url)) if !is_web(url) => {
-            let shown: String = url.chars().take(40).collect();
-            Err(format!("{shown:?} is no usable URL (only http and https are fetched, not data: and such)"))
-        }
-        Some(Value::String(url)) => Ok(Some((url.clone(), filename))),
+        // What must not be fetched is known before anything is sent, and refused with the record.
+        Some(Value::String(url)) => match files.fetcher().check_resolved(url).await {
+            Ok(_) => Ok(Some((url.clone(), filename))),
+            Err(error) => Err(error.to_string()),
+        },
         _ => Err("a file needs a url or an id".into()),
     }
-}
-
-/// True for an address that begins as those of the web do.
-fn is_web(url: &str) -> bool {
-    let scheme = url.trim_start().split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)))
 }
 
 /// Fetches files, a few at once, within the time the settings give to one write.

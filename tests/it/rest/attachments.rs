@@ -93,6 +93,8 @@ fn what_is_no_file_is_refused() {
         json!([{"url": "data:text/plain,x"}]),
         json!([{"url": "file:///etc/passwd"}]),
         json!([{"url": "a.pdf"}]),
+        json!([{"url": "http://10.0.0.7/a.pdf"}]),
+        json!([{"url": "http://[::ffff:169.254.169.254]/latest/meta-data"}]),
         json!([{"id": id}]),
         json!([{"url": "https://example.org/a", "size": 3}]),
         json!([{}]),
