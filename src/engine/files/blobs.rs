@@ -73,7 +73,7 @@ impl Incoming {
         Ok(hex(&self.hash.finalize_reset()))
     }
 
-    /// Where it lies for now.
+    /// Where it lies until it is kept.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
