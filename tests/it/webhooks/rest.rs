@@ -230,15 +230,7 @@ fn what_cannot_be_done_is_refused_as_the_reference_says() {
     let (status, _, message) = rest.refused_with("POST", HOOKS, json!({"specification": data()}));
     assert!(status == 422 && message.contains("at most 10"), "{status} {message}");
     let payloads = format!("{HOOKS}/{}/payloads", ids[0]);
-    for query in [
-        "?limit=51",
-        "?limit=0",
-        "?limit=x",
-        "?cursor=0",
-        "?cursor=-1",
-        "?cursor=1.5",
-        "?page=2",
-    ] {
+    for query in ["?limit=51", "?limit=0", "?limit=x", "?cursor=0", "?cursor=-1", "?cursor=1.5", "?page=2"] {
         let (status, kind, message) = rest.refused("GET", &format!("{payloads}{query}"));
         assert_eq!((status, kind.as_str()), (422, "INVALID_REQUEST_UNKNOWN"), "{query}: {message}");
     }
