@@ -4,7 +4,7 @@
 mod address;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -116,7 +116,9 @@ fn keep(
 /// Fetches addresses somebody else has named. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    client: reqwest::Client,
+    /// Made when something is fetched first: reading the system's certificates takes longer than
+    /// the rest of a start.
+    client: Arc<OnceLock<Result<reqwest::Client, String>>>,
     allowed: Arc<Allowed>,
 }
 
@@ -152,21 +154,27 @@ impl Fetcher {
     /// Reads the list of exceptions; the error says which entry is wrong.
     pub fn new(options: &Options) -> Result<Self, String> {
         let allowed = Arc::new(Allowed::read(&options.allowed_private)?);
-        let client = reqwest::Client::builder()
-            .dns_resolver(Guarded(allowed.clone()))
-            .redirect(Policy::none())
-            .no_proxy()
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("tablewright/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| format!("the HTTP client does not start: {e}"))?;
-        Ok(Self { client, allowed })
+        Ok(Self { client: Arc::default(), allowed })
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Error> {
+        let made = self.client.get_or_init(|| {
+            reqwest::Client::builder()
+                .dns_resolver(Guarded(self.allowed.clone()))
+                .redirect(Policy::none())
+                .no_proxy()
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
+                .no_deflate()
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("tablewright/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|e| format!("the HTTP client does not start: {e}"))
+        });
+        made.as_ref().map_err(|reason| Error::Failed(reason.clone()))
     }
 
     /// Reads an address and checks everything about it that is not up to name resolution.
@@ -220,7 +228,7 @@ impl Fetcher {
         let deadline = Instant::now() + time;
         let mut url = self.check(url)?;
         for _ in 0..=MAX_REDIRECTS {
-            let sending = self.client.get(url.clone()).send();
+            let sending = self.client()?.get(url.clone()).send();
             let response =
                 timeout_at(deadline, sending).await.map_err(|_| Error::Time(time))?.map_err(failed)?;
             let status = response.status();
@@ -259,7 +267,7 @@ impl Fetcher {
         time: Duration,
     ) -> Result<u16, Error> {
         let url = self.check(url)?;
-        let mut request = self.client.post(url).body(body);
+        let mut request = self.client()?.post(url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
