@@ -164,6 +164,13 @@ async fn settle(
         Some(Value::String(name)) => Some(name.clone()),
         Some(_) => return Err("filename must be a text".into()),
     };
+    if let Some(Value::String(url)) = map.get("url")
+        && let Some(copy) =
+            files.add_own(base, url, filename.as_deref()).await.map_err(|fault| fault.message)?
+    {
+        *item = copy.cell();
+        return Ok(None);
+    }
     match map.get("url") {
         // What must not be fetched is known before anything is sent, and refused with the record.
         Some(Value::String(url)) => match files.fetcher().check_resolved(url).await {

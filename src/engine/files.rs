@@ -273,6 +273,30 @@ impl Files {
         self.keep(base, about, incoming).await
     }
 
+    /// Copies the file that an address signed by this server hands out, whatever host it names;
+    /// `None` for any other address.
+    pub async fn add_own(
+        &self,
+        base: BaseId,
+        url: &str,
+        filename: Option<&str>,
+    ) -> Result<Option<StoredAttachment>, Fault> {
+        let Ok(url) = url::Url::parse(url) else { return Ok(None) };
+        let parts: Vec<&str> = url.path_segments().into_iter().flatten().collect();
+        let ["files", id, expires, signature, variant, _] = parts[..] else { return Ok(None) };
+        let Ok((id, Variant::Original)) = self.check_path([id, expires, signature, variant]) else {
+            return Ok(None);
+        };
+        let Some(held) = self.get(id).await? else { return Ok(None) };
+        let about = Described {
+            filename: filename.unwrap_or(&held.filename),
+            kind: Some(&held.kind),
+            ..Described::default()
+        };
+        let most = self.shared.options.url_mb * MB;
+        self.add_file(base, &self.path(&held)?, about, most, "url_mb").await.map(Some)
+    }
+
     /// Takes in a file that lies in one of the folders of the setting `attachments.folders`.
     pub async fn add_path(
         &self,

@@ -83,6 +83,23 @@ fn files_come_by_url_and_stay_by_id() {
 }
 
 #[test]
+fn a_file_is_copied_by_the_address_it_is_shown_at() {
+    // This server fetches nothing from loopback, itself included.
+    let rest = Rest::over(data(), &["--allow-write"]);
+    let body = json!({"filename": "a.txt", "contentType": "text/plain", "file": "aGVsbG8="});
+    let file = rest.ok("POST", &upload("Files"), body)["fields"][FIELD][0].clone();
+    let shown = file["url"].as_str().unwrap();
+    let copied = rest.ok("POST", &papers(""), json!({"fields": {"Files": [{"url": shown}]}}));
+    let copy = &copied["fields"]["Files"][0];
+    assert_eq!((&copy["filename"], &copy["size"]), (&json!("a.txt"), &json!(5)), "{copied}");
+    assert_ne!(copy["id"], file["id"]);
+    assert_eq!(get("GET", copy["url"].as_str().unwrap(), "").body, b"hello");
+    let forged = shown.replacen("/original/", "/large/", 1);
+    let body = json!({"fields": {"Files": [{"url": forged}]}});
+    assert_eq!(rest.refused_with("POST", &papers(""), body).1, "INVALID_ATTACHMENT_OBJECT");
+}
+
+#[test]
 fn what_is_no_file_is_refused() {
     let rest = rest(data());
     let id = "attNone0000000000";
