@@ -23,12 +23,12 @@ use futures_util::{StreamExt, stream};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ErrorData, GetMeta, ProtocolVersion, ServerJsonRpcMessage,
 };
-use rmcp::service::{QuitReason, ServerInitializeError};
 use rmcp::{ServerHandler, ServiceExt};
 use tablewright_door::Caller;
 
 use crate::http::streamable::{read_json, require_caller, too_many};
 use crate::http::{Guard, NOT_LET_IN, Shutdown, refusal};
+use crate::mcp::pipe::see_through;
 use session::{Ended, NotTaken, Sessions};
 
 /// How often a comment shows that a stream without events is alive.
@@ -66,15 +66,7 @@ where
     let endpoint = Event::default().event("endpoint").data(format!("/messages?session_id={}", session.id));
     let (wire, ct, place) = (session.wire, session.ct, session.place.clone());
     tokio::spawn(async move {
-        match handler.serve_with_ct(wire, ct).await {
-            Ok(running) => match running.waiting().await {
-                Ok(QuitReason::Closed | QuitReason::Cancelled) => {}
-                Ok(other) => tracing::debug!(?other, "a conversation ended"),
-                Err(error) => tracing::error!(%error, "a conversation broke off"),
-            },
-            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {}
-            Err(error) => tracing::debug!(%error, "a client did not begin a conversation"),
-        }
+        see_through(handler.serve_with_ct(wire, ct).await).await;
         drop(place);
     });
     let (mut outbox, place) = (session.outbox, session.place);

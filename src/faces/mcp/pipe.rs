@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rmcp::ServiceExt;
-use rmcp::service::{QuitReason, ServerInitializeError};
+use rmcp::service::{QuitReason, RunningService, ServerInitializeError};
+use rmcp::{RoleServer, ServerHandler, ServiceExt};
 use tablewright_door::Caller;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,14 @@ where
     // The reader cancels this one at the end of its input, and nobody else's.
     let stop = stop.child_token();
     let handler = Handler::for_caller(parts, caller, stop.clone());
-    match handler.serve(Lines::new(reader, writer, stop)).await {
+    see_through(handler.serve(Lines::new(reader, writer, stop)).await).await;
+}
+
+/// Waits for the end of a conversation, and notes an end that was not to be expected.
+pub(crate) async fn see_through<H: ServerHandler>(
+    begun: Result<RunningService<RoleServer, H>, ServerInitializeError>,
+) {
+    match begun {
         Ok(running) => match running.waiting().await {
             Ok(QuitReason::Closed | QuitReason::Cancelled) => {}
             Ok(other) => tracing::debug!(?other, "a conversation ended"),
