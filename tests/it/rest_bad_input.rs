@@ -412,3 +412,27 @@ fn mangled_requests_never_end_the_server() {
     }
     unharmed(&server);
 }
+
+#[test]
+fn who_sends_everything_before_reading_hears_that_it_was_too_much() {
+    use std::io::{Read, Write};
+
+    let (_data, server) = serve();
+    for path in [format!("/v0/{BASE}/Parts"), "/mcp".to_owned()] {
+        let body = format!("{{\"fields\": {{\"Name\": \"{}\"}}}}", "a".repeat(12_000_000));
+        let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+            server.address,
+            server.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut start = [0u8; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 413", "{path}");
+    }
+}

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::BoxError;
-use axum::body::{Body, Bytes, to_bytes};
-use http_body_util::LengthLimitError;
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
@@ -78,22 +78,48 @@ pub enum Unread {
     Broken,
 }
 
+/// Bytes of a body that is too long which are still taken in, and dropped.
+const DRAINED: usize = 64 * 1024 * 1024;
+
 /// The whole body, at most `most` bytes.
-pub async fn read(body: Body, most: usize) -> Result<Bytes, Unread> {
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > most) {
-        return Err(Unread::TooLong);
-    }
-    to_bytes(body, most).await.map_err(|error| {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(error) = cause {
-            if error.is::<LengthLimitError>() {
-                return Unread::TooLong;
+pub async fn read(mut body: Body, most: usize) -> Result<Bytes, Unread> {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut held = Vec::new();
+    if declared <= most {
+        loop {
+            let Some(frame) = body.frame().await else { return Ok(held.into()) };
+            let frame = frame.map_err(|error| why(&error))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if held.len() + data.len() > most {
+                break;
             }
-            if error.is::<TooSlow>() {
-                return Unread::TooSlow;
-            }
-            cause = error.source();
+            held.extend_from_slice(data);
         }
-        Unread::Broken
-    })
+    }
+    // Many clients read no answer before they have sent everything: a connection that is closed on
+    // them shows them an error of the network in place of ours.
+    tokio::spawn(drain(body));
+    Err(Unread::TooLong)
+}
+
+/// Takes in the rest of a body, within its time and a bound.
+async fn drain(mut body: Body) {
+    let mut left = DRAINED;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+fn why(error: &axum::Error) -> Unread {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TooSlow>() {
+            return Unread::TooSlow;
+        }
+        cause = error.source();
+    }
+    Unread::Broken
 }
