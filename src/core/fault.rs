@@ -54,6 +54,16 @@ pub enum Code {
     InvalidAttachment,
     /// A change of the schema that is not allowed or not possible.
     InvalidSchema,
+    /// Airtable does not let us do this: the token is wrong, lacks a scope, or does not grant the base.
+    UpstreamForbidden,
+    /// Airtable cannot be reached, or asks us to wait; nothing was done.
+    UpstreamUnavailable,
+    /// Airtable refused what was sent.
+    UpstreamRefused,
+    /// A write was sent to Airtable and whether it was carried out could not be found out.
+    OutcomeUnknown,
+    /// The copy of the base or table is still being made.
+    NotReady,
     /// A fault of ours; the details are in the log.
     Internal,
 }
@@ -85,6 +95,11 @@ impl Code {
             Self::UnknownWebhook => "unknown_webhook",
             Self::InvalidAttachment => "invalid_attachment",
             Self::InvalidSchema => "invalid_schema",
+            Self::UpstreamForbidden => "upstream_forbidden",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamRefused => "upstream_refused",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::NotReady => "not_ready",
             Self::Internal => "internal",
         }
     }
@@ -101,12 +116,32 @@ pub struct Fault {
     /// word their own messages need it.
     #[serde(skip)]
     pub subject: Option<Box<str>>,
+    /// What Airtable itself answered, when it refused; faces that speak its words pass it on.
+    #[serde(skip)]
+    pub origin: Option<Box<Refused>>,
+}
+
+/// An answer of Airtable that says no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its type, such as `INVALID_RECORDS`; empty when it gave none.
+    pub kind: String,
+    /// Its message; empty when it gave none.
+    pub message: String,
 }
 
 impl Fault {
     /// A fault of `code` with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), subject: None }
+        Self { code, message: message.into(), subject: None, origin: None }
+    }
+
+    /// Keeps the words of Airtable it comes from.
+    pub fn answered(mut self, refused: Refused) -> Self {
+        self.origin = Some(Box::new(refused));
+        self
     }
 
     /// Says what it is about.

@@ -11,4 +11,4 @@ pub mod secret;
 pub mod strict;
 pub mod suggest;
 
-pub use fault::{Code, Fault};
+pub use fault::{Code, Fault, Refused};

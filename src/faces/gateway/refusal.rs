@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
-use tablewright_core::{Code, Fault};
+use tablewright_core::{Code, Fault, Refused};
 
 use super::answer;
 
@@ -27,7 +27,7 @@ enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     status: StatusCode,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     shape: Shape,
     /// What the audit line says.
     pub(super) code: Code,
@@ -55,7 +55,7 @@ impl Refusal {
         code: Code,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, shape: Shape::Typed(Some(message.into())), code }
+        Self { status, kind: kind.into(), shape: Shape::Typed(Some(message.into())), code }
     }
 
     fn unprocessable(kind: &'static str, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
@@ -63,13 +63,13 @@ impl Refusal {
     }
 
     fn silent(kind: &'static str, code: Code) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind, shape: Shape::Typed(None), code }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: kind.into(), shape: Shape::Typed(None), code }
     }
 
     /// No such endpoint, or an id without the shape of one.
     pub(super) fn no_route() -> Self {
         let code = Code::InvalidArguments;
-        Self { status: StatusCode::NOT_FOUND, kind: "NOT_FOUND", shape: Shape::Bare, code }
+        Self { status: StatusCode::NOT_FOUND, kind: "NOT_FOUND".into(), shape: Shape::Bare, code }
     }
 
     /// No token in force.
@@ -231,15 +231,25 @@ impl Refusal {
     pub(super) fn rate() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
-            kind: "RATE_LIMIT_REACHED",
+            kind: "RATE_LIMIT_REACHED".into(),
             shape: Shape::Listed("Rate limit exceeded. Please try again later"),
             code: Code::LimitExceeded,
         }
     }
 
+    /// What Airtable itself answered.
+    fn answered(origin: &Refused, code: Code) -> Self {
+        let status = StatusCode::from_u16(origin.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let message = (!origin.message.is_empty()).then(|| Cow::Owned(origin.message.clone()));
+        Self { status, kind: origin.kind.clone().into(), shape: Shape::Typed(message), code }
+    }
+
     /// A fault, in Airtable's words for it.
     pub(super) fn of(fault: &Fault, doing: While) -> Self {
         let code = fault.code;
+        if let Some(origin) = &fault.origin {
+            return Self::answered(origin, code);
+        }
         let about = fault.subject.as_deref().unwrap_or_default();
         let unprocessable = |kind: &'static str, message: String| Self::unprocessable(kind, code, message);
         match code {
@@ -282,6 +292,16 @@ impl Refusal {
                 if matches!(doing, While::ChangingField | While::ChangingTable) =>
             {
                 unprocessable("INVALID_FIELD_TYPE_OPTIONS_FOR_CREATE", fault.message.clone())
+            }
+            Code::UpstreamForbidden => Self::not_permitted(code),
+            Code::UpstreamRefused => Self { code, ..Self::parameter(&fault.message) },
+            // Nothing was done, and it may be asked again.
+            Code::UpstreamUnavailable | Code::NotReady => {
+                Self::typed(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", code, fault.message.clone())
+            }
+            // Asking again might do it twice.
+            Code::OutcomeUnknown => {
+                Self::typed(StatusCode::BAD_GATEWAY, "OUTCOME_UNKNOWN", code, fault.message.clone())
             }
             Code::StoreUnavailable | Code::Cancelled => Self::typed(
                 StatusCode::SERVICE_UNAVAILABLE,
