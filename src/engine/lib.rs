@@ -1,5 +1,6 @@
 //! Bases: held in memory as snapshots, kept in a database, changed by one writer.
 
+pub mod airtable;
 pub mod base;
 pub mod base_file;
 pub mod clock;

@@ -8,6 +8,7 @@ mod migrate;
 pub mod read;
 pub mod tasks;
 pub mod tokens;
+pub mod upstream;
 pub mod webhooks;
 pub mod write;
 

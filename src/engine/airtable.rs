@@ -1,0 +1,266 @@
+//! Airtable's Web API: one client for all logins, at a pace Airtable bears.
+
+mod budget;
+mod comments;
+mod error;
+mod forward;
+mod meta;
+mod pace;
+mod records;
+mod send;
+mod upload;
+mod webhooks;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tablewright_core::clock::Clock;
+use tablewright_core::model::BaseId;
+use tablewright_core::secret::Secret;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::store::Store;
+
+pub use comments::CommentPage;
+pub use error::Error;
+pub use forward::Forwarded;
+pub use meta::{ListedBase, WhoAmI};
+pub use pace::Permit;
+pub use records::{ListQuery, MAX_BATCH, Page, Record, Upserted};
+pub use upload::MAX_UPLOAD;
+pub use webhooks::{CreatedWebhook, ListedWebhook, Payload, Payloads, Touched};
+
+/// A future that can be kept in a field.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Settings of the client of Airtable's Web API.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Where Airtable's Web API is. The variable `AIRTABLE_ENDPOINT_URL` is understood too.
+    pub endpoint_url: String,
+    /// Where attachments are uploaded to. Empty stands for Airtable's own address, or for
+    /// `endpoint_url` when that is another one.
+    pub content_url: String,
+    /// Where Airtable's OAuth is.
+    pub oauth_url: String,
+    /// How much of Airtable's limits is used, in percent (1 to 100): 5 requests a second for a
+    /// base, 50 for a token. Less leaves room for other programs that use the same bases.
+    pub share_percent: u64,
+    /// Seconds one request may take, 60 by default (1 to 600).
+    pub timeout_seconds: u64,
+    /// Seconds a call waits for its turn, retries and penalties together before it fails, 45 by
+    /// default (1 to 600). A penalty of Airtable lasts 30.
+    pub patience_seconds: u64,
+    /// Requests a profile may send in a calendar month (UTC); 0 for no bound. At 80 percent the log
+    /// warns, at 100 nothing more is sent.
+    pub monthly_calls: u64,
+}
+
+const ENDPOINT: &str = "https://api.airtable.com";
+const CONTENT: &str = "https://content.airtable.com";
+const OAUTH: &str = "https://airtable.com/oauth2/v1";
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            endpoint_url: ENDPOINT.into(),
+            content_url: String::new(),
+            oauth_url: OAUTH.into(),
+            share_percent: 100,
+            timeout_seconds: 60,
+            patience_seconds: 45,
+            monthly_calls: 0,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses values that are out of range: the setting and why.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        for (key, text) in [
+            ("endpoint_url", self.endpoint_url.as_str()),
+            ("content_url", self.content()),
+            ("oauth_url", self.oauth_url.as_str()),
+        ] {
+            address(text).map_err(|reason| (key, reason))?;
+        }
+        if !(1..=100).contains(&self.share_percent) {
+            return Err(("share_percent", "it must be 1 to 100".into()));
+        }
+        for (key, seconds) in
+            [("timeout_seconds", self.timeout_seconds), ("patience_seconds", self.patience_seconds)]
+        {
+            if !(1..=600).contains(&seconds) {
+                return Err((key, "it must be 1 to 600".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn content(&self) -> &str {
+        match self.content_url.as_str() {
+            "" if self.endpoint_url == ENDPOINT => CONTENT,
+            "" => &self.endpoint_url,
+            given => given,
+        }
+    }
+}
+
+/// Reads an address everything else is put behind.
+fn address(text: &str) -> Result<Url, String> {
+    let bad = |why: &str| format!("{text:?} {why}; send one such as {ENDPOINT}");
+    let url = Url::parse(text).map_err(|e| bad(&format!("is no usable URL ({e})")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(bad("is no address of http or https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must not carry a user name or password".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("must not have a query or fragment"));
+    }
+    Ok(url)
+}
+
+/// Where a bearer token comes from: a personal one, or OAuth, which renews it.
+pub trait Credentials: Send + Sync {
+    /// The token to send now.
+    fn bearer(&self) -> BoxFuture<'_, Result<Secret, Error>>;
+    /// Airtable has refused this one: another, or why there is none.
+    fn renew<'a>(&'a self, refused: &'a Secret) -> BoxFuture<'a, Result<Secret, Error>>;
+}
+
+/// What goes first when several wait for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Priority {
+    /// Somebody waits for the answer.
+    Interactive,
+    /// Upkeep of copies: takes what is left, but does not wait for ever.
+    Sync,
+}
+
+/// Who waits for a request. Turns go round between callers.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Whose request it is.
+    pub caller: Arc<str>,
+    /// How urgent it is.
+    pub priority: Priority,
+}
+
+impl Ask {
+    /// A request somebody waits for.
+    pub fn interactive(caller: impl Into<Arc<str>>) -> Self {
+        Self { caller: caller.into(), priority: Priority::Interactive }
+    }
+
+    /// A request of upkeep.
+    pub fn sync(caller: impl Into<Arc<str>>) -> Self {
+        Self { caller: caller.into(), priority: Priority::Sync }
+    }
+}
+
+/// An answer and when Airtable says it gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    /// What was answered.
+    pub value: T,
+    /// The `Date` of the answer, in milliseconds since the epoch.
+    pub server_time: Option<i64>,
+}
+
+impl<T> Answer<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { value: change(self.value), server_time: self.server_time }
+    }
+}
+
+struct Shared {
+    options: Options,
+    endpoint: Url,
+    content: Url,
+    /// Made when something is sent first: reading the system's certificates takes longer than the
+    /// rest of a start.
+    client: OnceLock<Result<reqwest::Client, String>>,
+    pacer: pace::Pacer,
+    budget: budget::Budget,
+}
+
+/// What all logins share: the HTTP client, the pace, the counts. Cheap to clone.
+#[derive(Clone)]
+pub struct Airtable {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Airtable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Airtable").field("endpoint", &self.shared.endpoint.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Airtable {
+    /// Nothing is sent or read yet; the error says which setting is wrong.
+    pub fn new(options: &Options, clock: Arc<dyn Clock>, store: Store) -> Result<Self, String> {
+        options.check().map_err(|(key, reason)| format!("airtable.{key}: {reason}"))?;
+        let shared = Shared {
+            endpoint: address(&options.endpoint_url)?,
+            content: address(options.content())?,
+            options: options.clone(),
+            client: OnceLock::new(),
+            pacer: pace::Pacer::new(options.share_percent, clock.clone(), store.clone()),
+            budget: budget::Budget::new(options.monthly_calls, clock, store),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The client as the holder of these credentials; `profile` is what they are counted under.
+    pub fn session(&self, profile: &str, credentials: Arc<dyn Credentials>) -> Session {
+        Session { airtable: self.clone(), profile: profile.into(), credentials }
+    }
+
+    /// The requests a profile has sent this month, and how many it may (0: no bound).
+    pub async fn usage(&self, profile: &str) -> Result<(u64, u64), Error> {
+        self.shared.budget.usage(profile).await
+    }
+}
+
+/// The client with one login. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    airtable: Airtable,
+    profile: Arc<str>,
+    credentials: Arc<dyn Credentials>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Which login it is.
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// Waits for a turn to send one request; about a base, if it is about one.
+    pub async fn permit(&self, ask: &Ask, base: Option<BaseId>) -> Result<Permit, Error> {
+        self.permit_until(ask, base, self.patience()).await
+    }
+
+    fn patience(&self) -> Instant {
+        Instant::now() + Duration::from_secs(self.airtable.shared.options.patience_seconds)
+    }
+
+    async fn permit_until(&self, ask: &Ask, base: Option<BaseId>, until: Instant) -> Result<Permit, Error> {
+        let call = self.airtable.shared.budget.take(&self.profile).await?;
+        self.airtable.shared.pacer.turn(ask, base, &self.profile, call, until).await
+    }
+}

@@ -1,0 +1,160 @@
+//! How many requests each login has sent this month, and how many it may.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tablewright_core::civil::civil;
+use tablewright_core::clock::Clock;
+
+use super::Error;
+use crate::store::Store;
+
+/// Counts requests in the store.
+pub(super) struct Budget {
+    most: u64,
+    clock: Arc<dyn Clock>,
+    store: Store,
+    tallies: Mutex<HashMap<Arc<str>, Arc<Tally>>>,
+}
+
+/// The counts of one login.
+#[derive(Default)]
+struct Tally {
+    /// Only one asks the store at a time.
+    asking: tokio::sync::Mutex<()>,
+    count: Mutex<Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    month: String,
+    /// What the store holds, calls not made yet included.
+    stored: u64,
+    /// Counted in the store and not made yet.
+    ahead: u64,
+    warned: bool,
+}
+
+/// One counted request; counted back when it is dropped and not sent.
+pub(super) struct Call {
+    tally: Arc<Tally>,
+    month: String,
+    spent: bool,
+}
+
+impl Call {
+    /// It is sent now.
+    pub(super) fn spend(&mut self) {
+        self.spent = true;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut count = self.tally.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.spent && count.month == self.month {
+            count.ahead += 1;
+        }
+    }
+}
+
+/// Most requests that are counted ahead. After a crash as many may be counted that were not sent.
+const AHEAD: u64 = 50;
+
+impl Budget {
+    pub(super) fn new(most: u64, clock: Arc<dyn Clock>, store: Store) -> Self {
+        Self { most, clock, store, tallies: Mutex::default() }
+    }
+
+    fn tally(&self, profile: &Arc<str>) -> Arc<Tally> {
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        tallies.entry(profile.clone()).or_default().clone()
+    }
+
+    fn month(&self) -> String {
+        let now = civil(self.clock.now_ms());
+        format!("{:04}-{:02}", now.year, now.month)
+    }
+
+    /// Takes one call of the month's.
+    pub(super) async fn take(&self, profile: &Arc<str>) -> Result<Call, Error> {
+        let tally = self.tally(profile);
+        let month = self.month();
+        let taken = |tally: &Arc<Tally>| {
+            let mut count = tally.count.lock().unwrap_or_else(PoisonError::into_inner);
+            if count.month != month {
+                *count = Count { month: month.clone(), ..Count::default() };
+            }
+            let found = count.ahead > 0;
+            count.ahead -= u64::from(found);
+            found.then(|| Call { tally: tally.clone(), month: month.clone(), spent: false })
+        };
+        if let Some(call) = taken(&tally) {
+            return Ok(call);
+        }
+        let _one = tally.asking.lock().await;
+        if let Some(call) = taken(&tally) {
+            return Ok(call);
+        }
+        self.reserve(profile, &tally, &month).await?;
+        taken(&tally).ok_or_else(|| self.used_up(profile))
+    }
+
+    /// Counts some calls ahead, as many as are left.
+    async fn reserve(&self, profile: &str, tally: &Tally, month: &str) -> Result<(), Error> {
+        let unstored = |error: crate::store::Error| {
+            Error::NotSent(format!("the call could not be counted, and is not made uncounted: {error}"))
+        };
+        let known = self.store.upstream_calls(profile, month).await.map_err(unstored)?.max(0) as u64;
+        let left = if self.most == 0 { u64::MAX } else { self.most.saturating_sub(known) };
+        // Twice as many each time: a process that sends little counts little ahead.
+        let more = {
+            let count = tally.count.lock().unwrap_or_else(PoisonError::into_inner);
+            (count.stored / 2).clamp(1, AHEAD).min(left)
+        };
+        let stored = if more == 0 {
+            known
+        } else {
+            let more = i64::try_from(more).unwrap_or(i64::MAX);
+            self.store.count_upstream(profile, month, more).await.map_err(unstored)?.max(0) as u64
+        };
+        let mut count = tally.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if count.month == month {
+            count.stored = stored;
+            count.ahead += more;
+            if self.most > 0 && stored * 5 >= self.most * 4 && !count.warned {
+                count.warned = true;
+                tracing::warn!(
+                    profile,
+                    calls = stored,
+                    budget = self.most,
+                    "most of the month's calls to Airtable are used"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn used_up(&self, profile: &str) -> Error {
+        let now = civil(self.clock.now_ms());
+        let (year, month) = if now.month == 12 { (now.year + 1, 1) } else { (now.year, now.month + 1) };
+        let message = format!(
+            "profile {profile:?} has used the {} calls to Airtable it may make this month; the count starts again on {year:04}-{month:02}-01 (UTC), and the setting airtable.monthly_calls raises the bound",
+            self.most
+        );
+        Error::Budget { message, refused: None }
+    }
+
+    /// The calls made this month, and how many may be (0: no bound).
+    pub(super) async fn usage(&self, profile: &str) -> Result<(u64, u64), Error> {
+        let stored = self.store.upstream_calls(profile, &self.month()).await;
+        let stored = stored.map_err(|e| Error::NotSent(e.to_string()))?.max(0) as u64;
+        let ahead = {
+            let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            tallies
+                .get(profile)
+                .map_or(0, |tally| tally.count.lock().unwrap_or_else(PoisonError::into_inner).ahead)
+        };
+        Ok((stored.saturating_sub(ahead), self.most))
+    }
+}

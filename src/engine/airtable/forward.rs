@@ -1,0 +1,88 @@
+//! Requests that are passed on as they are.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::de::IgnoredAny;
+use tablewright_core::model::BaseId;
+use url::Url;
+
+use super::send::{Body, Ended, Repeat, Request, Whole};
+use super::{Ask, Error, Session};
+
+/// An answer as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forwarded {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its media type.
+    pub content_type: Option<String>,
+    /// Its body.
+    pub body: Bytes,
+    /// Its `Date`, in milliseconds since the epoch.
+    pub server_time: Option<i64>,
+}
+
+impl From<Whole> for Forwarded {
+    fn from(answer: Whole) -> Self {
+        Self {
+            status: answer.status,
+            content_type: answer.kind,
+            body: answer.body,
+            server_time: answer.server_time,
+        }
+    }
+}
+
+impl Session {
+    /// Passes a request about one base on: `path` is what follows the host, from `/v0/` on, with
+    /// its query. Only reads are repeated; refusals are answers like others.
+    pub async fn forward(
+        &self,
+        ask: &Ask,
+        base: BaseId,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        content_type: Option<&str>,
+    ) -> Result<Forwarded, Error> {
+        let shared = &self.airtable.shared;
+        let upload = method == Method::POST && path.ends_with("/uploadAttachment");
+        let url = target(if upload { &shared.content } else { &shared.endpoint }, base, path)?;
+        let safe = matches!(method, Method::GET | Method::HEAD);
+        let list = method == Method::POST && url.path().trim_end_matches('/').ends_with("/listRecords");
+        let repeat = if safe || list { Repeat::Freely } else { Repeat::Never };
+        let kind = content_type.unwrap_or("application/json").to_owned();
+        let body = body.map(|bytes| Body { bytes, kind });
+        let request = Request { method, url, body, base: Some(base), repeat, scope: "" };
+        let read = |answer: &Whole| {
+            let json = answer.kind.as_deref().is_some_and(|kind| kind.starts_with("application/json"));
+            if json && !answer.body.is_empty() {
+                serde_json::from_slice::<IgnoredAny>(&answer.body)?;
+            }
+            Ok(answer.clone())
+        };
+        match self.exchange(None, ask, &request, read).await {
+            Ok(answer) => Ok(answer.value.into()),
+            Err(Ended::Said { answer, .. }) => Ok(answer.into()),
+            Err(Ended::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// The address of a path that must be about this base.
+fn target(address: &Url, base: BaseId, path: &str) -> Result<Url, Error> {
+    let bad = || Error::NotSent(format!("{path:?} is no path of base {base} under /v0/"));
+    if !path.starts_with("/v0/") {
+        return Err(bad());
+    }
+    let prefix = address.as_str().trim_end_matches('/');
+    let url = Url::parse(&format!("{prefix}{path}")).map_err(|_| bad())?;
+    // Dots in the path may have led elsewhere.
+    let rest =
+        url.as_str().strip_prefix(prefix).and_then(|rest| rest.strip_prefix("/v0/")).ok_or_else(bad)?;
+    let named = ["meta/bases/", "bases/", ""].iter().find_map(|before| {
+        let part = rest.strip_prefix(before)?;
+        part.split(['/', '?', '#']).next()?.parse::<BaseId>().ok()
+    });
+    if named == Some(base) { Ok(url) } else { Err(bad()) }
+}
