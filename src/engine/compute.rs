@@ -15,6 +15,7 @@ mod view;
 
 pub use define::{settle, with_names};
 pub use depend::Place;
+pub(crate) use depend::{needs, places};
 pub(crate) use evaluate::{Effort, by_column, too_much};
 pub use evaluate::{evaluate, rehearse, trace};
 pub use found::Recomputed;

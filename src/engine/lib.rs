@@ -9,6 +9,7 @@ pub mod compute;
 pub mod fetch;
 pub mod files;
 pub mod local;
+pub mod replica;
 pub mod store;
 mod writer;
 
@@ -31,12 +32,14 @@ use base::changes::ChangeKind;
 use comments::Comment;
 use local::schema::{NewTable, SchemaEdit};
 use local::{Draft, Outcome, Write};
+use replica::take::Delta;
+use store::read::Cloud;
 use store::tasks::TaskPart;
 pub use store::write::AuditEntry;
 use store::write::LoggedChange;
 pub use store::{Error, Store};
 pub use writer::{CommentEdit, CommentPlace, Edited, Progress};
-use writer::{Commit, Job};
+use writer::{Absorbed, Commit, Job};
 
 /// Settings of the engine.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -330,8 +333,31 @@ impl Engine {
         draft.edit(&SchemaEdit::RenameBase(name.to_owned()), now)?;
         let (reply, answer) = oneshot::channel();
         let (snapshot, comments, kind) = (draft.snapshot, Vec::new(), ChangeKind::BaseCreated);
-        self.send(Job::Import { snapshot, comments, kind, by, progress: Box::new(|_| {}), reply }).await?;
+        let progress = Box::new(|_| {});
+        self.send(Job::Import { snapshot, cloud: None, comments, kind, by, progress, reply }).await?;
         Ok((id, answer.await.map_err(|_| stopping())??))
+    }
+
+    /// Makes room for the copy of a base that lives in Airtable; its rows come afterwards.
+    pub(crate) async fn add_copy(&self, schema: Base, cloud: Cloud, by: String) -> Result<i64, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let (snapshot, comments) = (Snapshot::copy(Arc::new(schema)), Vec::new());
+        let (kind, progress) = (ChangeKind::BaseCreated, Box::new(|_| {}));
+        self.send(Job::Import { snapshot, cloud: Some(cloud), comments, kind, by, progress, reply }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Takes what Airtable says into the copy of a base.
+    pub(crate) async fn absorb(
+        &self,
+        base: BaseId,
+        delta: Delta,
+        by: String,
+        face: String,
+    ) -> Result<Absorbed, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Absorb { base, delta: Box::new(delta), by, face, reply }).await?;
+        answer.await.map_err(|_| stopping())?
     }
 
     /// Every commit from now on, once it is visible. A receiver that falls behind by more than
@@ -365,7 +391,7 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         let base_file::Loaded { snapshot, comments } = file;
         let kind = ChangeKind::Imported;
-        self.send(Job::Import { snapshot, comments, kind, by, progress, reply }).await?;
+        self.send(Job::Import { snapshot, cloud: None, comments, kind, by, progress, reply }).await?;
         answer.await.map_err(|_| stopping())?
     }
 

@@ -22,6 +22,7 @@ use crate::base::Snapshot;
 
 pub use apply::Applied;
 pub use create::other_side_name;
+pub(crate) use draft::Before;
 pub use draft::Draft;
 pub use links::complete_inverses;
 pub use options::fill_in;

@@ -6,6 +6,7 @@ pub mod attachments;
 pub mod comments;
 mod migrate;
 pub mod read;
+mod replicas;
 pub mod tasks;
 pub mod tokens;
 pub mod upstream;

@@ -2,6 +2,7 @@
 //!
 //! A commit is answered only after the database has it on disk; a failed batch changes nothing.
 
+mod absorb;
 mod edit;
 
 use std::collections::hash_map::Entry;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
-use tablewright_core::Fault;
+use tablewright_core::{Code, Fault};
 use tablewright_core::model::{BaseId, RecordId};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -23,9 +24,12 @@ use crate::comments::Comment;
 use crate::compute;
 use crate::local::schema::SchemaEdit;
 use crate::local::{Applied, Draft, Outcome, Write};
+use crate::replica::take::Delta;
+use crate::store::read::Cloud;
 use crate::store::tasks::TaskPart;
 use crate::store::write::{AuditEntry, Batch, LoggedChange, RowState, stored_cells};
 
+pub(crate) use absorb::Absorbed;
 pub use edit::{CommentEdit, CommentPlace, Edited};
 
 /// Commits that may wait; more callers wait to be let in.
@@ -58,9 +62,12 @@ pub(crate) enum Job {
     Edit { base: BaseId, edit: SchemaEdit, by: String, audit: Audit, reply: Reply<Edited> },
     /// A comment on a record.
     Comment { at: CommentPlace, edit: CommentEdit, by: String, audit: Audit, reply: Reply<Comment> },
+    /// What Airtable says about a base of which a copy is here.
+    Absorb { base: BaseId, delta: Box<Delta>, by: String, face: String, reply: Reply<Absorbed> },
     /// A whole new base.
     Import {
         snapshot: Snapshot,
+        cloud: Option<Cloud>,
         comments: Vec<(String, Value)>,
         kind: ChangeKind,
         by: String,
@@ -143,9 +150,14 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     std::mem::take(&mut group).commit(&shared).await;
                     let _ = reply.send(edit::comment(&shared, at, edit, by, audit).await);
                 }
-                Job::Import { snapshot, comments, kind, by, progress, reply } => {
+                Job::Absorb { base, delta, by, face, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
-                    let _ = reply.send(import(&shared, snapshot, &comments, kind, by, progress).await);
+                    let _ = reply.send(absorb::absorb(&shared, base, *delta, by, face).await);
+                }
+                Job::Import { snapshot, cloud, comments, kind, by, progress, reply } => {
+                    std::mem::take(&mut group).commit(&shared).await;
+                    let change = whole(&shared, snapshot.schema.id, by, kind);
+                    let _ = reply.send(import(&shared, snapshot, cloud, &comments, change, progress).await);
                 }
                 Job::Delete { base, by, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
@@ -233,7 +245,12 @@ impl Group {
         let draft = match self.drafts.entry(base) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(place) => {
-                let draft = place.insert(Draft::of(&*shared.snapshot(base).await?));
+                let held = shared.snapshot(base).await?;
+                if held.cloud {
+                    let message = format!("base {base} lives in Airtable; it is written there.");
+                    return Err(Fault::new(Code::Internal, message));
+                }
+                let draft = place.insert(Draft::of(&held));
                 draft.log_computed = shared.logs_computed(base);
                 draft
             }
@@ -330,18 +347,18 @@ fn collect(base: BaseId, draft: &mut Draft, batch: &mut Batch) {
 async fn import(
     shared: &Shared,
     mut snapshot: Snapshot,
+    cloud: Option<Cloud>,
     comments: &[(String, Value)],
-    kind: ChangeKind,
-    by: String,
+    change: LoggedChange,
     progress: Progress,
 ) -> Result<i64, Fault> {
     let base = snapshot.schema.id;
     if shared.bases().iter().any(|(id, _)| *id == base) {
         return Err(base_file::is_here(base));
     }
-    let change = whole(shared, base, by, kind);
     let _no_load = shared.loading.lock().await;
-    let seq = shared.store.add_base(&snapshot, comments, &change, &*progress).await.map_err(Fault::from)?;
+    let written = shared.store.add_base(&snapshot, cloud.as_ref(), comments, &change, &*progress).await;
+    let seq = written.map_err(Fault::from)?;
     shared.list(base, Some(snapshot.schema.name.clone()));
     snapshot.change = seq;
     shared.publish(base, snapshot);

@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub plan: Arc<Plan>,
     /// When fields that change with the time of day were last worked out.
     pub computed_at: i64,
+    /// True for the copy of a base that lives in Airtable: its computed cells are kept as they came.
+    pub cloud: bool,
 }
 
 impl Snapshot {
@@ -31,7 +33,13 @@ impl Snapshot {
     pub fn empty(schema: Arc<Base>) -> Self {
         let tables = schema.tables.iter().map(|t| (t.id, Arc::new(TableData::empty(t)))).collect();
         let plan = Arc::new(Plan::of(&schema));
-        Self { schema, tables, version: 0, change: 0, plan, computed_at: 0 }
+        Self { schema, tables, version: 0, change: 0, plan, computed_at: 0, cloud: false }
+    }
+
+    /// The copy of a base that lives in Airtable, without rows. Nothing in it is worked out here.
+    pub fn copy(schema: Arc<Base>) -> Self {
+        let tables = schema.tables.iter().map(|t| (t.id, Arc::new(TableData::empty(t)))).collect();
+        Self { schema, tables, version: 0, change: 0, plan: Arc::default(), computed_at: 0, cloud: true }
     }
 
     /// The schema and rows of a table of this base.

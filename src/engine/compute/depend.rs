@@ -16,7 +16,7 @@ pub struct Place {
 }
 
 /// The place of every field.
-pub(super) fn places(base: &Base) -> FxHashMap<FieldId, Place> {
+pub(crate) fn places(base: &Base) -> FxHashMap<FieldId, Place> {
     let tables = base.tables.iter().enumerate();
     tables
         .flat_map(|(table, t)| {
@@ -26,7 +26,7 @@ pub(super) fn places(base: &Base) -> FxHashMap<FieldId, Place> {
 }
 
 /// The fields a field's cells depend on. A link depends on what its records are called.
-pub(super) fn needs(base: &Base, places: &FxHashMap<FieldId, Place>, place: Place) -> Vec<Place> {
+pub(crate) fn needs(base: &Base, places: &FxHashMap<FieldId, Place>, place: Place) -> Vec<Place> {
     let table = &base.tables[place.table];
     let field = &table.fields[place.field];
     let through = |link: &ThroughLink| {

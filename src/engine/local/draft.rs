@@ -31,7 +31,7 @@ pub struct Draft {
 
 /// Rows before this write, by table and record; `None` for created ones.
 #[derive(Default)]
-pub(super) struct Before {
+pub(crate) struct Before {
     order: Vec<(TableId, RecordId)>,
     rows: FxHashMap<(TableId, RecordId), Option<Map<String, Value>>>,
 }
@@ -56,7 +56,7 @@ impl Draft {
         data.slot(&id).map_or(Cell::Blank, |slot| data.cell(slot, at))
     }
 
-    pub(super) fn set(&mut self, table: TableId, id: RecordId, at: usize, cell: Cell) {
+    pub(crate) fn set(&mut self, table: TableId, id: RecordId, at: usize, cell: Cell) {
         let Some(data) = self.snapshot.table_mut(table) else { return };
         let Some(slot) = data.slot(&id) else { return };
         let position = data.row(slot).position;
@@ -64,11 +64,11 @@ impl Draft {
         self.touch(table, position);
     }
 
-    pub(super) fn touch(&mut self, table: TableId, position: i64) {
+    pub(crate) fn touch(&mut self, table: TableId, position: i64) {
         self.touched.entry(table).or_default().insert(position);
     }
 
-    pub(super) fn remember(&self, before: &mut Before, table: TableId, id: RecordId) {
+    pub(crate) fn remember(&self, before: &mut Before, table: TableId, id: RecordId) {
         before.note(table, id, || self.stored(table, id));
     }
 
@@ -79,7 +79,7 @@ impl Draft {
     }
 
     /// The difference between the rows as remembered and as they are.
-    pub(super) fn changes(&self, mut before: Before) -> Vec<TableChanges> {
+    pub(crate) fn changes(&self, mut before: Before) -> Vec<TableChanges> {
         let mut changes: Vec<TableChanges> = Vec::new();
         for (table, id) in before.order {
             let was = before.rows.remove(&(table, id)).flatten();
@@ -111,7 +111,7 @@ impl Draft {
 }
 
 impl Before {
-    pub(super) fn note(
+    pub(crate) fn note(
         &mut self,
         table: TableId,
         id: RecordId,

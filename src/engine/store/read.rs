@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -26,17 +27,34 @@ pub struct StoredBase {
     pub id: BaseId,
     /// Its name.
     pub name: String,
+    /// Where it lives, when that is not here.
+    pub cloud: Option<Cloud>,
+}
+
+/// A base that lives in Airtable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cloud {
+    /// The login it is read with.
+    pub profile: String,
+    /// The tables that are copied; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<TableId>>,
 }
 
 impl Store {
     /// All bases, by name.
     pub async fn bases(&self) -> Result<Vec<StoredBase>, Error> {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT id, name FROM bases ORDER BY name, id").fetch_all(&self.pool).await?;
+        let rows: Vec<(String, String, Option<String>)> =
+            sqlx::query_as("SELECT id, name, cloud FROM bases ORDER BY name, id").fetch_all(&self.pool).await?;
         rows.into_iter()
-            .map(|(id, name)| match id.parse() {
-                Ok(id) => Ok(StoredBase { id, name }),
-                Err(e) => Err(Error::Damaged { place: "bases".into(), reason: format!("{e}") }),
+            .map(|(id, name, cloud)| {
+                let place = || format!("base {id}");
+                let cloud = cloud.map(|text| serde_json::from_str(&text)).transpose();
+                let cloud = cloud.map_err(damaged(place()))?;
+                match id.parse() {
+                    Ok(id) => Ok(StoredBase { id, name, cloud }),
+                    Err(e) => Err(Error::Damaged { place: place(), reason: format!("{e}") }),
+                }
             })
             .collect()
     }
@@ -47,27 +65,37 @@ impl Store {
         Ok(query.bind(id.to_string()).fetch_optional(&self.pool).await?)
     }
 
-    /// The settled schema of a base; `None` when there is none of that id.
+    /// The schema of a base, settled when it lives here; `None` when there is none of that id.
     pub async fn schema(&self, id: BaseId) -> Result<Option<Base>, Error> {
-        let found: Option<(String, String)> = sqlx::query_as("SELECT name, tables FROM bases WHERE id = $1")
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some((name, tables)) = found else { return Ok(None) };
+        Ok(self.schema_and_place(id).await?.map(|(schema, _)| schema))
+    }
+
+    /// The schema of a base, and whether it lives in Airtable.
+    async fn schema_and_place(&self, id: BaseId) -> Result<Option<(Base, bool)>, Error> {
+        let found: Option<(String, String, Option<String>)> =
+            sqlx::query_as("SELECT name, tables, cloud FROM bases WHERE id = $1")
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some((name, tables, cloud)) = found else { return Ok(None) };
         let tables: Vec<Table> = serde_json::from_str(&tables).map_err(damaged(format!("schema of {id}")))?;
         let mut schema = Base { id, name, tables };
+        if cloud.is_some() {
+            return Ok(Some((schema, true)));
+        }
         if let Err(fault) = settle(&mut schema) {
             // Taken in before circles were refused: those fields keep the cells they have.
             tracing::warn!(base = %id, %fault, "some fields are not worked out");
         }
-        Ok(Some(schema))
+        Ok(Some((schema, false)))
     }
 
     /// A base with all its rows; `None` when there is none of that id. Its tables start at `version`.
     pub async fn load(&self, id: BaseId, version: u64) -> Result<Option<Snapshot>, Error> {
-        let Some(schema) = self.schema(id).await? else { return Ok(None) };
+        let Some((schema, cloud)) = self.schema_and_place(id).await? else { return Ok(None) };
         let schema = Arc::new(schema);
-        let mut snapshot = Snapshot::empty(schema.clone());
+        let mut snapshot =
+            if cloud { Snapshot::copy(schema.clone()) } else { Snapshot::empty(schema.clone()) };
         let keys: Vec<(i64, String, i64, i64)> =
             sqlx::query_as("SELECT key, id, next_position, next_auto FROM tables WHERE base = $1")
                 .bind(id.to_string())

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 use sqlx::{QueryBuilder, Sqlite};
 use tablewright_core::model::{Base, BaseId, TableId};
 
+use super::read::Cloud;
+use super::replicas::put_replica;
 use super::tasks::{TaskPart, add_part};
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
@@ -97,6 +99,10 @@ pub struct Batch {
     pub audit: Vec<AuditEntry>,
     /// Parts of tasks that are done with this batch, and what became of them.
     pub task_parts: Vec<(TaskPart, Value)>,
+    /// Requests that wrote to Airtable, and what became of each of their records.
+    pub upstream: Vec<(i64, Value)>,
+    /// How far the copy of a base is, as JSON.
+    pub replica: Option<(BaseId, String)>,
 }
 
 /// A row's cells as the store keeps them, by field id: those that were written, not those that
@@ -173,6 +179,16 @@ impl Store {
         for (part, outcome) in &batch.task_parts {
             add_part(&mut tx, part, outcome).await?;
         }
+        for (id, outcome) in &batch.upstream {
+            sqlx::query("UPDATE upstream_writes SET outcome = $2 WHERE id = $1")
+                .bind(id)
+                .bind(outcome.to_string())
+                .execute(&mut *tx)
+                .await?;
+        }
+        if let Some((base, state)) = &batch.replica {
+            put_replica(&mut tx, *base, state).await?;
+        }
         write_audit(&mut tx, &batch.audit).await?;
         tx.commit().await?;
         Ok(numbers)
@@ -182,17 +198,19 @@ impl Store {
     pub async fn add_base(
         &self,
         snapshot: &Snapshot,
+        cloud: Option<&Cloud>,
         comments: &[(String, Value)],
         change: &LoggedChange,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<i64, Error> {
         let base = &snapshot.schema;
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("INSERT INTO bases (id, name, created_at, tables) VALUES ($1, $2, $3, $4)")
+        sqlx::query("INSERT INTO bases (id, name, created_at, tables, cloud) VALUES ($1, $2, $3, $4, $5)")
             .bind(base.id.to_string())
             .bind(&base.name)
             .bind(change.at)
             .bind(serde_json::to_string(&base.tables).unwrap_or_default())
+            .bind(cloud.map(|cloud| serde_json::to_string(cloud).unwrap_or_default()))
             .execute(&mut *tx)
             .await?;
         let mut written = 0;
@@ -253,6 +271,8 @@ impl Store {
             "DELETE FROM webhook_payloads WHERE webhook IN (SELECT id FROM webhooks WHERE base = $1)",
             "DELETE FROM webhooks WHERE base = $1",
             "DELETE FROM webhook_bases WHERE base = $1",
+            "DELETE FROM replicas WHERE base = $1",
+            "DELETE FROM upstream_writes WHERE base = $1",
             "DELETE FROM bases WHERE id = $1",
         ] {
             sqlx::query(statement).bind(&id).execute(&mut *tx).await?;

@@ -1,0 +1,408 @@
+//! The copy of one base: what is taken into it, and how fresh it is.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustc_hash::FxHashSet;
+use tablewright_core::model::{BaseId, TableId};
+use tablewright_core::{Code, Fault};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::Instant;
+
+use super::guard::Guard;
+use super::outbox::{self, Own};
+use super::state::State;
+use super::take::{Delta, How, TableDelta};
+use super::{Options, Source, Want};
+use crate::airtable::profiles::Profiles;
+use crate::airtable::{Ask, Priority, Session};
+use crate::store::Store;
+use crate::store::read::Cloud;
+use crate::writer::Absorbed;
+use crate::{Engine, Snapshot};
+
+/// Who asks Airtable on behalf of the copy.
+const SYNC: &str = "sync";
+
+/// A turn of looking for news.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turn {
+    /// How many have ended.
+    pub(crate) count: u64,
+    /// When the last one began, in milliseconds.
+    pub(crate) began: i64,
+    /// Why it failed.
+    pub(crate) failure: Option<Fault>,
+}
+
+/// The copy of one base.
+pub(crate) struct Held {
+    pub(crate) base: BaseId,
+    pub(crate) engine: Engine,
+    pub(crate) options: Options,
+    profiles: Profiles,
+    cloud: RwLock<Cloud>,
+    /// The order of answers.
+    guard: std::sync::Mutex<Guard>,
+    /// How far the copy is; held while something is taken in, so that one follows the other.
+    state: Mutex<State>,
+    /// Tables that were copied.
+    ready: RwLock<Arc<FxHashSet<TableId>>>,
+    as_of: AtomicI64,
+    dirty_since: AtomicI64,
+    last_read: AtomicI64,
+    waiting: AtomicUsize,
+    /// There may be news to look for.
+    pub(crate) news: Notify,
+    /// There may be tables to list.
+    pub(crate) lists: Notify,
+    /// Turns that ended.
+    pub(crate) turns: watch::Sender<Turn>,
+    /// Records listed in the listing under way, by table; for whoever watches.
+    pub(crate) listed: watch::Sender<Vec<(TableId, u64)>>,
+}
+
+/// An answer of Airtable, to be taken into the copy.
+pub(crate) struct Seen {
+    /// The number of its request.
+    pub(crate) asked: u64,
+    pub(crate) delta: Delta,
+    pub(crate) by: String,
+    pub(crate) face: String,
+}
+
+impl Seen {
+    /// Something fetched.
+    pub(crate) fn fetched(asked: u64, tables: Vec<TableDelta>) -> Self {
+        Self::of(asked, Delta { tables, ..Delta::default() })
+    }
+
+    pub(crate) fn of(asked: u64, delta: Delta) -> Self {
+        Self { asked, delta, by: "airtable".to_owned(), face: SYNC.to_owned() }
+    }
+}
+
+impl Held {
+    pub(crate) fn new(
+        base: BaseId,
+        cloud: Cloud,
+        state: State,
+        engine: Engine,
+        profiles: Profiles,
+        options: Options,
+    ) -> Self {
+        let held = Self {
+            base,
+            engine,
+            options,
+            profiles,
+            cloud: RwLock::new(cloud),
+            ready: RwLock::default(),
+            as_of: AtomicI64::new(0),
+            dirty_since: AtomicI64::new(i64::MAX),
+            last_read: AtomicI64::new(0),
+            waiting: AtomicUsize::new(0),
+            guard: std::sync::Mutex::default(),
+            state: Mutex::default(),
+            news: Notify::new(),
+            lists: Notify::new(),
+            turns: watch::Sender::default(),
+            listed: watch::Sender::default(),
+        };
+        held.show(&state);
+        Self { state: Mutex::new(state), ..held }
+    }
+
+    /// The login it is read with, and its tables.
+    pub(crate) fn cloud(&self) -> Cloud {
+        self.cloud.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_cloud(&self, cloud: Cloud) {
+        *self.cloud.write().unwrap_or_else(PoisonError::into_inner) = cloud;
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.engine.clock().now_ms()
+    }
+
+    pub(crate) async fn session(&self) -> Result<Session, Fault> {
+        self.profiles.session(&self.cloud().profile).await
+    }
+
+    /// What requests of the copy itself are asked as: someone waiting makes them urgent.
+    pub(crate) fn ask(&self) -> Ask {
+        let urgent = self.waiting.load(Ordering::Relaxed) > 0;
+        Ask { caller: SYNC.into(), priority: if urgent { Priority::Interactive } else { Priority::Sync } }
+    }
+
+    /// Lets readers see how far the copy is.
+    fn show(&self, state: &State) {
+        self.as_of.store(state.as_of, Ordering::Relaxed);
+        self.dirty_since.store(state.dirty_since.unwrap_or(i64::MAX), Ordering::Relaxed);
+        let ready = state.tables.iter().filter(|(_, table)| table.listed_at.is_some()).map(|(id, _)| *id);
+        let ready: FxHashSet<TableId> = ready.collect();
+        let mut shown = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        if **shown != ready {
+            *shown = Arc::new(ready);
+        }
+    }
+
+    /// How far the copy is.
+    pub(crate) async fn state(&self) -> State {
+        self.state.lock().await.clone()
+    }
+
+    fn guard(&self) -> std::sync::MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a request that is about to be sent; it counts as under way until it is dropped.
+    pub(crate) fn asking(&self) -> Asking<'_> {
+        Asking { number: self.guard().begin(), held: self }
+    }
+
+    /// Takes an answer into the copy, and `change` into its state, in one commit. Of records that
+    /// were heard of since the request nothing is taken; they are fetched again.
+    pub(crate) async fn take(
+        &self,
+        mut seen: Seen,
+        change: impl FnOnce(&mut State),
+    ) -> Result<Absorbed, Fault> {
+        let now = self.now();
+        let mut held = self.state.lock().await;
+        let mut state = held.clone();
+        change(&mut state);
+        let mut taken = Vec::new();
+        for part in &mut seen.delta.tables {
+            let table = part.table;
+            let mut admit = |id| {
+                let newest = self.guard().admit(seen.asked, id);
+                match newest {
+                    Some(false) => state.mark(table, [id], now),
+                    Some(true) => taken.push((table, id)),
+                    None => {}
+                }
+                newest == Some(true)
+            };
+            part.records.retain(|record| admit(record.id));
+            part.gone.retain(|id| admit(*id));
+        }
+        seen.delta.state = state;
+        match self.engine.absorb(self.base, seen.delta, seen.by, seen.face).await {
+            Ok(absorbed) => {
+                held.clone_from(&absorbed.state);
+                self.show(&held);
+                Ok(absorbed)
+            }
+            Err(fault) => {
+                // They count as heard of now, so they have to be asked for again.
+                taken.into_iter().for_each(|(table, id)| held.mark(table, [id], now));
+                Err(fault)
+            }
+        }
+    }
+
+    /// Changes the state in memory alone: what is under way here.
+    pub(crate) async fn remember(&self, change: impl FnOnce(&mut State)) {
+        change(&mut *self.state.lock().await);
+    }
+
+    /// Changes the state alone.
+    pub(crate) async fn note(&self, change: impl FnOnce(&mut State)) -> Result<(), Fault> {
+        self.take(Seen::of(0, Delta::default()), change).await.map(drop)
+    }
+
+    /// Records of the copy that a listing did not give and that were not heard of since it began.
+    pub(crate) async fn not_seen(
+        &self,
+        asked: u64,
+        table: TableId,
+        seen: &FxHashSet<tablewright_core::model::RecordId>,
+    ) -> Result<Vec<tablewright_core::model::RecordId>, Fault> {
+        let snapshot = self.engine.snapshot(self.base).await?;
+        let guard = self.guard();
+        let Some(data) = snapshot.tables.get(&table) else { return Ok(Vec::new()) };
+        let ids = data.slots().map(|slot| data.row(slot).id);
+        Ok(ids.filter(|id| !seen.contains(id) && !guard.heard_since(asked, id)).collect())
+    }
+
+    /// Somebody reads.
+    pub(crate) fn touch(&self) {
+        self.last_read.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// When somebody last read, in milliseconds.
+    pub(crate) fn last_read(&self) -> i64 {
+        self.last_read.load(Ordering::Relaxed)
+    }
+
+    /// Everything Airtable had at this moment is in the copy.
+    pub(crate) fn as_of(&self) -> i64 {
+        self.as_of.load(Ordering::Relaxed).min(self.dirty_since.load(Ordering::Relaxed))
+    }
+
+    /// True once this table, or every table, was copied.
+    pub(crate) fn is_ready(&self, table: TableId) -> bool {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).contains(&table)
+    }
+
+    /// Waits until the copy is as fresh as wanted. Where Airtable cannot be asked in time, it says
+    /// how old the copy is, unless something fresh was asked for.
+    pub(crate) async fn fresh(&self, table: Option<TableId>, want: Want) -> Result<Source, Fault> {
+        self.touch();
+        let asked = self.now();
+        if let Some(table) = table.filter(|table| !self.is_ready(*table)) {
+            self.ready_in_time(table).await?;
+        }
+        let wanted = if want.fresh {
+            asked
+        } else {
+            let allowed = want.max_staleness.unwrap_or(Duration::from_secs(self.options.max_staleness_seconds));
+            asked.saturating_sub(i64::try_from(allowed.as_millis()).unwrap_or(i64::MAX))
+        };
+        if self.as_of() >= wanted {
+            return Ok(Source::Replica { as_of: self.as_of() });
+        }
+        let failure = self.wait(|held, _| held.as_of() >= wanted, asked).await;
+        let as_of = self.as_of();
+        if as_of < wanted && (want.fresh || want.max_staleness.is_some()) {
+            return Err(failure.unwrap_or_else(|| {
+                Fault::new(
+                    Code::UpstreamUnavailable,
+                    format!(
+                        "Airtable did not answer in {} s; the copy is {} s old; ask again, or allow a larger max_staleness.",
+                        self.options.wait_seconds,
+                        (self.now() - as_of) / 1_000
+                    ),
+                )
+            }));
+        }
+        Ok(Source::Replica { as_of })
+    }
+
+    /// Waits a while for a table to be copied.
+    async fn ready_in_time(&self, table: TableId) -> Result<(), Fault> {
+        self.lists.notify_one();
+        let failure = self.wait(|held, _| held.is_ready(table), self.now()).await;
+        if self.is_ready(table) {
+            return Ok(());
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let schema = self.engine.schema(self.base).await?;
+        let name = schema.table_by_id(table).map(|t| t.name.clone()).unwrap_or_default();
+        let done = self.listed.borrow().iter().find(|(id, _)| *id == table).map_or(0, |(_, count)| *count);
+        let message = format!(
+            "table {name:?} is being copied from Airtable: {done} records so far; try again in a few seconds, or see get_sync_status."
+        );
+        Err(Fault::new(Code::NotReady, message))
+    }
+
+    /// Waits until `done`, a turn that began at `asked` or later failed, or it took too long; the
+    /// failure, if there was one.
+    pub(crate) async fn wait(&self, done: impl Fn(&Self, &Turn) -> bool, asked: i64) -> Option<Fault> {
+        let deadline = Instant::now() + Duration::from_secs(self.options.wait_seconds);
+        let mut turns = self.turns.subscribe();
+        let mut listed = self.listed.subscribe();
+        let _waiting = Waiting::new(&self.waiting);
+        self.news.notify_one();
+        loop {
+            let turn = turns.borrow_and_update().clone();
+            if done(self, &turn) {
+                return None;
+            }
+            if turn.began >= asked && turn.failure.is_some() {
+                return turn.failure;
+            }
+            tokio::select! {
+                // What ended may have begun too early.
+                _ = turns.changed() => self.news.notify_one(),
+                _ = listed.changed() => {}
+                () = tokio::time::sleep_until(deadline) => return None,
+            }
+        }
+    }
+}
+
+/// A request under way.
+pub(crate) struct Asking<'a> {
+    /// Its number.
+    pub(crate) number: u64,
+    held: &'a Held,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.held.guard().end(self.number);
+    }
+}
+
+/// Counts who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl outbox::Absorb for Held {
+    fn base(&self) -> BaseId {
+        self.base
+    }
+
+    fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
+    fn session(&self) -> BoxFuture<'_, Result<Session, Fault>> {
+        Box::pin(Held::session(self))
+    }
+
+    fn begin(&self) -> u64 {
+        self.guard().begin()
+    }
+
+    fn abandon(&self, asked: u64) {
+        self.guard().end(asked);
+    }
+
+    fn absorb(&self, own: Own) -> BoxFuture<'_, Result<outbox::Absorbed, Fault>> {
+        Box::pin(async move {
+            let Own { asked, table, records, gone, by, face, journal, part } = own;
+            let tables = vec![TableDelta { table, records, gone }];
+            let delta = Delta { tables, journal, part, how: How::Written, ..Delta::default() };
+            let taken = self.take(Seen { asked, delta, by, face }, |_| {}).await;
+            self.guard().end(asked);
+            self.touch();
+            let Absorbed { snapshot, change, .. } = taken?;
+            Ok(outbox::Absorbed { snapshot, change })
+        })
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<Arc<Snapshot>, Fault>> {
+        Box::pin(self.engine.snapshot(self.base))
+    }
+
+    fn suspect_schema(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            self.note(|state| state.schema_due = true).await?;
+            let asked = self.now();
+            match self.wait(|_, turn| turn.began >= asked && turn.failure.is_none(), asked).await {
+                Some(fault) => Err(fault),
+                None => Ok(()),
+            }
+        })
+    }
+}

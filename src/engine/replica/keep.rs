@@ -1,0 +1,123 @@
+//! Keeping the copy of a base fresh: one task looks for news, another lists whole tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tablewright_core::Fault;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::held::{Held, Turn};
+use super::state::TableState;
+use super::{fetch, listing, modified, payloads, schema};
+
+/// How long a copy that cannot be kept waits before it tries again, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Rounds of fetching what a round before has found to be out of date.
+const ROUNDS: usize = 8;
+
+/// Looks for news until stopped: often while somebody reads, rarely otherwise.
+pub(crate) async fn news(held: Arc<Held>, stop: CancellationToken) {
+    let mut failures = 0;
+    loop {
+        let began = held.now();
+        let result = tokio::select! {
+            result = catch_up(&held) => result,
+            () = stop.cancelled() => return,
+        };
+        failures = if result.is_ok() { 0 } else { failures + 1 };
+        if let Err(fault) = &result {
+            tracing::warn!(base = %held.base, %fault, "the copy is not kept fresh");
+        }
+        let failure = result.err();
+        let failed = failure.is_some();
+        held.turns.send_modify(|turn| *turn = Turn { count: turn.count + 1, began, failure });
+        let earliest = Instant::now() + Duration::from_millis(100);
+        let due = Instant::now() + if failed { pause(failures) } else { until_next(&held, began).await };
+        // Everything is quiet until then, unless somebody asks for news.
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {}
+            () = held.news.notified() => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(earliest) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Lists tables that are due, until stopped.
+pub(crate) async fn lists(held: Arc<Held>, stop: CancellationToken) {
+    let mut failures = 0;
+    loop {
+        let result = tokio::select! {
+            result = listing::list_due(&held) => result,
+            () = stop.cancelled() => return,
+        };
+        failures = if result.is_ok() { 0 } else { failures + 1 };
+        if let Err(fault) = &result {
+            tracing::warn!(base = %held.base, %fault, "a table is not listed");
+            // Whoever waits for a table hears why.
+            let failure = Some(fault.clone());
+            let began = held.now();
+            held.turns.send_modify(|turn| *turn = Turn { count: turn.count, began, failure });
+        }
+        let wait = if failures > 0 { pause(failures) } else { LONGEST_PAUSE };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = held.lists.notified() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(8)).min(LONGEST_PAUSE)
+}
+
+/// How long until news are looked for unasked.
+async fn until_next(held: &Held, began: i64) -> Duration {
+    let options = &held.options;
+    let quiet = Duration::from_millis((began - held.last_read()).max(0).unsigned_abs());
+    let while_read = Duration::from_secs(options.poll_seconds).max(held.pace().await);
+    if quiet < Duration::from_secs(options.active_seconds) {
+        return while_read;
+    }
+    // The longer nobody reads, the longer the pause.
+    while_read.max(quiet).min(Duration::from_secs(options.idle_seconds))
+}
+
+/// Finds out what is new and takes it in.
+async fn catch_up(held: &Held) -> Result<(), Fault> {
+    let session = held.session().await?;
+    let began = held.now();
+    let state = held.state().await;
+    if state.schema_due {
+        schema::refresh(held, &session).await?;
+    }
+    if payloads::has_hook(held, &session).await? {
+        payloads::read(held, &session).await?;
+    } else {
+        modified::read(held, &session, began).await?;
+    }
+    for _ in 0..ROUNDS {
+        let state = held.state().await;
+        if state.is_settled() {
+            break;
+        }
+        if state.schema_due {
+            schema::refresh(held, &session).await?;
+        }
+        fetch::dirty(held, &session).await?;
+    }
+    let state = held.state().await;
+    if state.tables.values().any(TableState::is_due) {
+        held.lists.notify_one();
+    }
+    if state.is_settled() && !state.tables.values().any(|table| table.list_due) {
+        held.note(|state| state.as_of = state.as_of.max(began)).await?;
+    }
+    Ok(())
+}
