@@ -5,6 +5,7 @@
 pub mod attachments;
 pub mod comments;
 mod migrate;
+pub mod profiles;
 pub mod read;
 pub mod tasks;
 pub mod tokens;
