@@ -1,5 +1,7 @@
 //! Logging in by OAuth: the address a person opens, the code that comes back, and pairs of tokens.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -8,6 +10,11 @@ use subtle::ConstantTimeEq;
 use tablewright_core::secret::Secret;
 use url::Url;
 
+use super::Airtable;
+use super::profiles::Returned;
+
+/// How long the token endpoint may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest answer of the token endpoint that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 /// How long an access token lasts when the answer does not say, in seconds.
@@ -168,24 +175,18 @@ struct Complaint {
 /// Speaks to the token endpoint.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) http: reqwest::Client,
+    pub(super) airtable: Airtable,
     pub(super) integration: Integration,
 }
 
 impl Endpoint {
     /// Changes a code for the first pair; a code works once.
-    pub(super) async fn exchange(
-        &self,
-        code: &Secret,
-        verifier: &Secret,
-        redirect: &str,
-        now: i64,
-    ) -> Result<Granted, Failure> {
+    pub(super) async fn exchange(&self, returned: &Returned, now: i64) -> Result<Granted, Failure> {
         let form = [
             ("grant_type", "authorization_code"),
-            ("code", code.reveal()),
-            ("redirect_uri", redirect),
-            ("code_verifier", verifier.reveal()),
+            ("code", returned.code.reveal()),
+            ("redirect_uri", &returned.redirect),
+            ("code_verifier", returned.verifier.reveal()),
         ];
         self.ask(&form, now).await
     }
@@ -199,7 +200,8 @@ impl Endpoint {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let Integration { url, client_id, client_secret, .. } = &self.integration;
-        let mut request = self.http.post(format!("{}/token", url.trim_end_matches('/')));
+        let http = self.airtable.shared.client().map_err(|e| Failure::NotSent(e.to_string()))?;
+        let mut request = http.post(format!("{}/token", url.trim_end_matches('/'))).timeout(PATIENCE);
         // The id goes into the form for an integration without a secret, and nowhere else.
         match client_secret {
             Some(secret) => {

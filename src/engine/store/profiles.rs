@@ -59,20 +59,27 @@ impl Store {
         name: &str,
         before: &str,
         sealed: &str,
-        info: &Value,
         at: i64,
     ) -> Result<bool, Error> {
-        let done = sqlx::query(
-            "UPDATE profiles SET secret = $3, info = $4, updated_at = $5 WHERE name = $1 AND secret = $2",
-        )
-        .bind(name)
-        .bind(before)
-        .bind(sealed)
-        .bind(info.to_string())
-        .bind(at)
-        .execute(&self.pool)
-        .await?;
+        let done =
+            sqlx::query("UPDATE profiles SET secret = $3, updated_at = $4 WHERE name = $1 AND secret = $2")
+                .bind(name)
+                .bind(before)
+                .bind(sealed)
+                .bind(at)
+                .execute(&self.pool)
+                .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Changes what may be shown of a login.
+    pub async fn describe_profile(&self, name: &str, info: &Value) -> Result<(), Error> {
+        sqlx::query("UPDATE profiles SET info = $2 WHERE name = $1")
+            .bind(name)
+            .bind(info.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// All logins, by name.
