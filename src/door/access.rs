@@ -203,6 +203,8 @@ pub struct Caller {
     pub face: &'static str,
     /// What they may do.
     pub rights: Rights,
+    /// The login at Airtable whose bases alone they see; all bases when absent.
+    pub profile: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -213,6 +215,6 @@ impl Caller {
 
     /// The user of this machine.
     pub fn local(face: &'static str, rights: Rights) -> Self {
-        Self { principal: "local".into(), face, rights }
+        Self { principal: "local".into(), face, rights, profile: None }
     }
 }

@@ -100,17 +100,35 @@ impl Call {
 
     /// The bases the caller may see, by name.
     pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
-        self.engine.bases()
+        let all = self.engine.bases();
+        if self.caller.profile.is_none() {
+            return all;
+        }
+        Arc::new(all.iter().filter(|(id, _)| self.sees(*id)).cloned().collect())
+    }
+
+    /// Whether the caller may know of a base.
+    fn sees(&self, base: BaseId) -> bool {
+        self.caller.profile.is_none() || self.engine.login_of(base) == self.caller.profile
+    }
+
+    /// Refuses a base the caller may not know of, in the words for one that is not there.
+    pub(crate) fn require_seen(&self, base: BaseId) -> Result<(), Fault> {
+        if self.sees(base) {
+            return Ok(());
+        }
+        find_base(&self.bases(), &base.to_string()).map(drop)
     }
 
     /// The tables and fields of a base, without reading its records.
     pub async fn schema(&self, base: BaseId) -> Result<Arc<Base>, Fault> {
+        self.require_seen(base)?;
         self.engine.schema(base).await
     }
 
     /// The records of a base, when it is in memory already.
     pub fn records(&self, base: BaseId) -> Option<usize> {
-        self.engine.in_memory(base).map(|snapshot| snapshot.records())
+        self.engine.in_memory(base).filter(|_| self.sees(base)).map(|snapshot| snapshot.records())
     }
 
     /// The base named `wanted`: id, name or URL.
@@ -162,6 +180,7 @@ impl Call {
     }
 
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
+        self.require_seen(plan.base)?;
         let view = BaseView::new(self.engine.snapshot(plan.base).await?).table_by_id(plan.table())?;
         let typecast = plan.write.typecast;
         people::complete(self, &view, &mut plan.write.action, typecast).await?;

@@ -1,7 +1,7 @@
 //! Changing bases and their schemas.
 
-use tablewright_core::Fault;
 use tablewright_core::model::{BaseId, FieldId, TableId, ViewId};
+use tablewright_core::{Code, Fault};
 use tablewright_engine::local::schema::{NewTable, SchemaEdit};
 
 use crate::access::Need;
@@ -27,6 +27,10 @@ impl Call {
     /// Makes a base with these tables, at least one.
     pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
+        if self.caller().profile.is_some() {
+            let message = "this token sees the bases of one login at Airtable alone, and a new base would not be one of them; use another token.";
+            return Err(Fault::new(Code::Forbidden, message));
+        }
         let by = self.caller().principal.to_string();
         let (id, change) = self.engine().create_base(name, tables, by).await?;
         self.about(id);
@@ -38,6 +42,7 @@ impl Call {
     pub async fn edit_schema(&mut self, base: BaseId, edit: SchemaEdit) -> Result<Edited, Fault> {
         let removes = matches!(edit, SchemaEdit::DeleteTable(_) | SchemaEdit::DeleteField { .. });
         self.caller().rights.require(if removes { Need::Remove } else { Need::Schema })?;
+        self.require_seen(base)?;
         self.about(base);
         let by = self.caller().principal.to_string();
         let audit = self.audit_with_commit();
@@ -54,6 +59,7 @@ impl Call {
     /// Deletes a base with everything in it; the commit in the change log.
     pub async fn delete_base(&mut self, base: BaseId) -> Result<i64, Fault> {
         self.caller().rights.require(Need::Remove)?;
+        self.require_seen(base)?;
         self.about(base);
         let by = self.caller().principal.to_string();
         self.engine().delete(base, by).await

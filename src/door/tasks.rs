@@ -89,15 +89,17 @@ impl Tasks {
     /// Who asked for a task that was cut off, with the rights they had; `None` when their token was
     /// taken back since.
     pub async fn caller(&self, task: &StoredTask) -> Result<Option<Caller>, Fault> {
+        let mut profile = None;
         if let Some(name) = task.principal.strip_prefix("token:") {
             let tokens = self.engine.store().tokens().await.map_err(Fault::from)?;
-            if !tokens.iter().any(|t| t.name == name && t.revoked_at.is_none()) {
-                return Ok(None);
+            match tokens.into_iter().find(|t| t.name == name && t.revoked_at.is_none()) {
+                Some(token) => profile = token.profile.map(Arc::from),
+                None => return Ok(None),
             }
         }
         let rights: Rights = serde_json::from_value(task.rights.clone())
             .map_err(|e| Fault::new(Code::Internal, format!("rights of a task: {e}")))?;
-        Ok(Some(Caller { principal: task.principal.as_str().into(), face: "mcp", rights }))
+        Ok(Some(Caller { principal: task.principal.as_str().into(), face: "mcp", rights, profile }))
     }
 
     /// The outcomes of the parts of a task that are done, in order.

@@ -32,6 +32,7 @@ struct InForce {
     hash: [u8; 32],
     principal: Arc<str>,
     rights: Rights,
+    profile: Option<Arc<str>>,
 }
 
 impl InForce {
@@ -46,7 +47,8 @@ impl InForce {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }
         let principal = format!("token:{}", stored.name).into();
-        Some(Self { hash, principal, rights: Rights::of_scopes(&stored.scopes) })
+        let profile = stored.profile.as_deref().map(Arc::from);
+        Some(Self { hash, principal, rights: Rights::of_scopes(&stored.scopes), profile })
     }
 }
 
@@ -70,8 +72,14 @@ impl Tokens {
         Ok(())
     }
 
-    /// Makes a token; this is the only time it is shown.
-    pub async fn create(&self, name: &str, scopes: &[String]) -> Result<(StoredToken, Secret), Fault> {
+    /// Makes a token; this is the only time it is shown. With a `profile` it sees the bases of that
+    /// login alone.
+    pub async fn create(
+        &self,
+        name: &str,
+        scopes: &[String],
+        profile: Option<&str>,
+    ) -> Result<(StoredToken, Secret), Fault> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             let message = "a token needs a name of 1 to 100 characters on one line (--name)";
@@ -96,6 +104,7 @@ impl Tokens {
             name: name.to_owned(),
             hash: hash(secret.reveal()),
             scopes: scopes.to_vec(),
+            profile: profile.map(str::to_owned),
             created_at: self.engine.clock().now_ms(),
             revoked_at: None,
         };
@@ -139,6 +148,11 @@ impl Tokens {
                 found = Some(held);
             }
         }
-        found.map(|held| Caller { principal: held.principal.clone(), face, rights: held.rights.and(flags) })
+        found.map(|held| Caller {
+            principal: held.principal.clone(),
+            face,
+            rights: held.rights.and(flags),
+            profile: held.profile.clone(),
+        })
     }
 }

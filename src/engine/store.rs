@@ -5,6 +5,7 @@
 pub mod attachments;
 pub mod comments;
 mod migrate;
+pub mod profiles;
 pub mod read;
 mod replicas;
 pub mod tasks;
