@@ -144,7 +144,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             Ok(json!({"deleted": id, "name": name}))
         }
         Command::CreateToken { name, scopes } => {
-            let (stored, secret) = app.tokens.create(&name, &scopes).await?;
+            let (stored, secret) = app.tokens.create(&name, &scopes, None).await?;
             Ok(
                 json!({"id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()}),
             )

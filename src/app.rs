@@ -6,9 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tablewright_door::{Door, Tasks, Tokens, Webhooks};
 use tablewright_engine::Engine;
+use tablewright_engine::airtable::Airtable;
+use tablewright_engine::airtable::profiles::Profiles;
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::fetch::Fetcher;
 use tablewright_engine::files::Files;
+use tablewright_engine::replica::Replica;
 use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
@@ -29,6 +32,10 @@ pub struct App {
     pub files: Files,
     /// The way to them.
     pub door: Door,
+    /// Logins at Airtable.
+    pub profiles: Profiles,
+    /// Copies of bases that live in Airtable.
+    pub replica: Replica,
     /// Access tokens.
     pub tokens: Tokens,
     /// Programs that hear of changes.
@@ -54,10 +61,26 @@ impl App {
         let (store, clock) = (engine.store().clone(), engine.clock().clone());
         let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
         files.sweep_by_the_hour();
+        let airtable = Airtable::new(&config.airtable, engine.clock().clone(), engine.store().clone())
+            .map_err(|e| Failed::with(Exit::Config, e))?;
+        let profiles = Profiles::open(
+            engine.store().clone(),
+            directory.to_owned(),
+            engine.clock().clone(),
+            &config.airtable,
+            crate::config::given(|name| std::env::var(name).ok()),
+            airtable.clone(),
+        );
+        let sync = config.sync.clone();
+        let replica = Replica::new(engine.clone(), airtable, profiles.clone(), sync);
+        replica.load().await?;
         // Before anything is written: from now on what webhooks want to hear is noted.
         let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
-        let (registry, door, tasks) =
-            (Arc::new(registry), Door::new(engine.clone(), files.clone()), Tasks::new(engine.clone()));
+        let (registry, door, tasks) = (
+            Arc::new(registry),
+            Door::new(engine.clone(), files.clone(), replica.clone()),
+            Tasks::new(engine.clone()),
+        );
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
         if going_on > 0 {
             tracing::info!(going_on, "tasks that were cut off go on");
@@ -65,12 +88,28 @@ impl App {
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
         let mcp = mcp.context("a prompt cannot be used")?;
-        Ok(Self { config, door, engine, files, tokens, webhooks, registry, mcp: Arc::new(mcp), stop })
+        Ok(Self {
+            config,
+            door,
+            engine,
+            files,
+            profiles,
+            replica,
+            tokens,
+            webhooks,
+            registry,
+            mcp: Arc::new(mcp),
+            stop,
+        })
     }
 
     /// Starts what works on its own, until `stop` is cancelled.
     pub fn start(&self) -> JoinHandle<()> {
-        tokio::spawn(self.webhooks.clone().run(self.stop.clone()))
+        let webhooks = self.webhooks.clone().run(self.stop.clone());
+        let replica = self.replica.clone().run(self.stop.clone());
+        tokio::spawn(async move {
+            tokio::join!(webhooks, replica);
+        })
     }
 
     /// What an MCP session with this selection needs.

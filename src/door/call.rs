@@ -11,6 +11,7 @@ use tablewright_core::{Code, Fault};
 use tablewright_engine::base::Change;
 use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
+use tablewright_engine::replica::{Replica, Want};
 use tablewright_engine::{AuditEntry, Engine, Snapshot};
 use tokio::sync::broadcast;
 
@@ -26,12 +27,13 @@ use crate::view::{BaseView, TableView};
 pub struct Door {
     engine: Engine,
     files: Files,
+    replica: Replica,
 }
 
 impl Door {
-    /// The door to everything `engine` and `files` hold.
-    pub fn new(engine: Engine, files: Files) -> Self {
-        Self { engine, files }
+    /// The door to everything `engine`, `files` and `replica` hold.
+    pub fn new(engine: Engine, files: Files, replica: Replica) -> Self {
+        Self { engine, files, replica }
     }
 
     /// The files of attachments.
@@ -47,7 +49,8 @@ impl Door {
     /// A base as it is now, to find out what a change means for those who were let in to see it.
     /// Nothing is written down about it.
     pub async fn peek(&self, base: BaseId) -> Result<BaseView, Fault> {
-        self.engine.snapshot(base).await.map(BaseView::new)
+        let snapshot = self.engine.snapshot(base).await?;
+        Ok(BaseView::new(snapshot, self.replica.source(base)))
     }
 
     /// Opens a call named `action` (a tool or command) by `caller`.
@@ -55,6 +58,8 @@ impl Door {
         Call {
             engine: self.engine.clone(),
             files: self.files.clone(),
+            replica: self.replica.clone(),
+            want: Want::default(),
             caller,
             action: action.to_owned(),
             started: Instant::now(),
@@ -69,6 +74,8 @@ impl Door {
 pub struct Call {
     engine: Engine,
     files: Files,
+    replica: Replica,
+    want: Want,
     caller: Caller,
     action: String,
     started: Instant,
@@ -131,12 +138,36 @@ impl Call {
         self.engine.in_memory(base).filter(|_| self.sees(base)).map(|snapshot| snapshot.records())
     }
 
+    /// How fresh what the call reads has to be, where it comes from Airtable.
+    pub fn want(&mut self, want: Want) {
+        self.want = want;
+    }
+
+    /// The copies of bases that live in Airtable.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
     /// The base named `wanted`: id, name or URL.
     pub async fn base(&mut self, wanted: &str) -> Result<BaseView, Fault> {
+        let id = self.find(wanted)?;
+        self.replica.fresh(id, None, self.want).await?;
+        self.held(id).await
+    }
+
+    /// The id of the base named `wanted`.
+    fn find(&mut self, wanted: &str) -> Result<BaseId, Fault> {
         let bases = self.bases();
         let (id, _) = find_base(&bases, wanted)?;
         self.base = Some(*id);
-        self.engine.snapshot(*id).await.map(BaseView::new)
+        Ok(*id)
+    }
+
+    /// A base as it is held now.
+    async fn held(&self, base: BaseId) -> Result<BaseView, Fault> {
+        // The source first: what is read afterwards is at least as new.
+        let source = self.replica.source(base);
+        Ok(BaseView::new(self.engine.snapshot(base).await?, source))
     }
 
     /// When a base came into the store, in milliseconds since the epoch.
@@ -147,9 +178,18 @@ impl Call {
 
     /// A table of a base, each by id, name or URL.
     pub async fn table(&mut self, base: &str, table: &str) -> Result<TableView, Fault> {
-        let view = self.base(base).await?.table(table)?;
-        self.table = Some(view.schema().id);
-        Ok(view)
+        let base = self.find(base)?;
+        let mut held = self.held(base).await?;
+        let mut id = held.schema().table(table).map(|table| table.id);
+        if held.is_cloud() {
+            // A table that is not known may have come since.
+            self.replica.fresh(base, id.as_ref().ok().copied(), self.want).await?;
+            held = self.held(base).await?;
+            id = held.schema().table(table).map(|table| table.id);
+        }
+        let id = id?;
+        self.table = Some(id);
+        held.table_by_id(id)
     }
 
     /// Plans a write to the table of `view`.
@@ -181,7 +221,11 @@ impl Call {
 
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
         self.require_seen(plan.base)?;
-        let view = BaseView::new(self.engine.snapshot(plan.base).await?).table_by_id(plan.table())?;
+        let view = self.held(plan.base).await?.table_by_id(plan.table())?;
+        if view.base().is_cloud() {
+            // People and files of a base that lives in Airtable are Airtable's to know.
+            return Ok(attachments::Problems::default());
+        }
         let typecast = plan.write.typecast;
         people::complete(self, &view, &mut plan.write.action, typecast).await?;
         Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
@@ -195,6 +239,10 @@ impl Call {
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
         attachments::leave_out(&mut plan, &refused)?;
+        if self.replica.holds(plan.base) {
+            let (by, face) = (self.caller.principal.clone(), self.caller.face);
+            return self.replica.write(plan.base, plan.write, &by, face, part).await;
+        }
         let audit = self.audit_with_commit();
         let by = self.caller.principal.to_string();
         let mut outcome = self.engine.commit_part(plan.base, plan.write, by, part, audit).await?;
@@ -216,7 +264,8 @@ impl Call {
 
     /// The base at the moment of `snapshot`, as the caller sees it: what a write of theirs left.
     pub fn view_of(&self, snapshot: Arc<Snapshot>) -> BaseView {
-        BaseView::new(snapshot)
+        let source = self.replica.source(snapshot.schema.id);
+        BaseView::new(snapshot, source)
     }
 
     /// The audit line of a commit is written by the commit itself.

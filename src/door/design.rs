@@ -34,7 +34,7 @@ impl Call {
         let by = self.caller().principal.to_string();
         let (id, change) = self.engine().create_base(name, tables, by).await?;
         self.about(id);
-        let base = self.engine().snapshot(id).await.map(BaseView::new)?;
+        let base = self.view_of(self.engine().snapshot(id).await?);
         Ok(Edited { base, table: None, field: None, view: None, change })
     }
 
@@ -48,7 +48,7 @@ impl Call {
         let audit = self.audit_with_commit();
         let done = self.engine().edit_schema(base, edit, by, audit).await?;
         Ok(Edited {
-            base: BaseView::new(done.snapshot),
+            base: self.view_of(done.snapshot),
             table: done.edit.table,
             field: done.edit.field,
             view: done.edit.view,

@@ -8,17 +8,29 @@ use tablewright_engine::Snapshot;
 use tablewright_engine::base::search::Hit;
 use tablewright_engine::base::{Column, Filter, Page, Query, Row, TableData, query, search};
 use tablewright_engine::compute;
+use tablewright_engine::replica::Source;
 use tablewright_formula::{Owned, Program, Scope, Span, Value};
 
 /// A base at one moment, as one caller sees it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BaseView {
     snapshot: Arc<Snapshot>,
+    source: Source,
 }
 
 impl BaseView {
-    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot }
+    pub(crate) fn new(snapshot: Arc<Snapshot>, source: Source) -> Self {
+        Self { snapshot, source }
+    }
+
+    /// Where it comes from, and how old it is.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// True for the copy of a base that lives in Airtable.
+    pub fn is_cloud(&self) -> bool {
+        self.snapshot.cloud
     }
 
     /// Names, tables, fields, views.

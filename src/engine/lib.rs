@@ -38,8 +38,8 @@ use store::tasks::TaskPart;
 pub use store::write::AuditEntry;
 use store::write::LoggedChange;
 pub use store::{Error, Store};
-pub use writer::{CommentEdit, CommentPlace, Edited, Progress};
 use writer::{Absorbed, Commit, Job};
+pub use writer::{CommentEdit, CommentPlace, Edited, Progress};
 
 /// Settings of the engine.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]

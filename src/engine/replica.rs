@@ -15,8 +15,8 @@ pub mod outbox;
 mod payloads;
 mod reach;
 mod schema;
-mod status;
 pub(crate) mod state;
+mod status;
 pub(crate) mod take;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,12 +29,12 @@ use tablewright_core::{Code, Fault};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Engine;
 use crate::airtable::profiles::Profiles;
 use crate::airtable::{Airtable, Ask, Session};
 use crate::local::{Outcome, Write};
 use crate::store::read::Cloud;
 use crate::store::tasks::TaskPart;
-use crate::Engine;
 
 use held::Held;
 use outbox::Outbox;
@@ -182,33 +182,34 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// The copies that are in the store. Nothing is asked of Airtable before [`Replica::start`].
-    pub async fn open(
-        engine: Engine,
-        airtable: Airtable,
-        profiles: Profiles,
-        options: Options,
-    ) -> Result<Self, Fault> {
-        let stored = engine.store().bases().await.map_err(Fault::from)?;
+    /// No copies yet.
+    pub fn new(engine: Engine, airtable: Airtable, profiles: Profiles, options: Options) -> Self {
         let copies = RwLock::default();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let replica =
-            Self { shared: Arc::new(Shared { engine, airtable, profiles, options, copies, stop, tasks }) };
+        Self { shared: Arc::new(Shared { engine, airtable, profiles, options, copies, stop, tasks }) }
+    }
+
+    /// Takes up the copies that are in the store. Nothing is asked of Airtable before
+    /// [`Replica::run`].
+    pub async fn load(&self) -> Result<(), Fault> {
+        let store = self.shared.engine.store();
+        let stored = store.bases().await.map_err(Fault::from)?;
         for (base, cloud) in stored.into_iter().filter_map(|base| Some((base.id, base.cloud?))) {
-            let kept = replica.shared.engine.store().replica(base).await.map_err(Fault::from)?;
+            let kept = store.replica(base).await.map_err(Fault::from)?;
             let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
             let state = match kept {
                 Some(state) => state,
-                None => State::new(&*replica.shared.engine.schema(base).await?),
+                None => State::new(&*self.shared.engine.schema(base).await?),
             };
-            replica.hold(base, cloud, state);
+            self.hold(base, cloud, state);
         }
-        Ok(replica)
+        Ok(())
     }
 
     fn hold(&self, base: BaseId, cloud: Cloud, state: State) -> Arc<Copy> {
-        let Shared { engine, profiles, options, .. } = &*self.shared;
-        let held = Held::new(base, cloud, state, engine.clone(), profiles.clone(), options.clone());
+        let Shared { engine, airtable, profiles, options, .. } = &*self.shared;
+        let (engine, airtable) = (engine.clone(), airtable.clone());
+        let held = Held::new(base, cloud, state, engine, airtable, profiles.clone(), options.clone());
         let held = Arc::new(held);
         let outbox = Outbox::new(held.clone());
         let copy = Arc::new(Copy { held, outbox, stop: self.shared.stop.child_token() });
@@ -300,7 +301,13 @@ impl Replica {
 
     /// Begins to copy a base; `tables` by id, all when absent. A base that is held already gets
     /// another login or choice of tables.
-    pub async fn add(&self, profile: &str, base: BaseId, name: &str, tables: Option<Vec<TableId>>) -> Result<(), Fault> {
+    pub async fn add(
+        &self,
+        profile: &str,
+        base: BaseId,
+        name: &str,
+        tables: Option<Vec<TableId>>,
+    ) -> Result<(), Fault> {
         let Shared { engine, profiles, .. } = &*self.shared;
         let cloud = Cloud { profile: profile.to_owned(), tables };
         if let Some(copy) = self.copy(base) {
@@ -309,7 +316,9 @@ impl Replica {
             return self.follow_schema(base).await;
         }
         if engine.bases().iter().any(|(id, _)| *id == base) {
-            let message = format!("base {base} is here already, as a base of its own; delete it first, or choose another.");
+            let message = format!(
+                "base {base} is here already, as a base of its own; delete it first, or choose another."
+            );
             return Err(Fault::new(Code::Conflict, message));
         }
         let session = profiles.session(profile).await?;

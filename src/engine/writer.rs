@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
-use tablewright_core::{Code, Fault};
 use tablewright_core::model::{BaseId, RecordId};
+use tablewright_core::{Code, Fault};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Shared;

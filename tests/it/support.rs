@@ -8,7 +8,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tablewright_engine::AuditEntry;
+use tablewright_door::Door;
+use tablewright_engine::airtable::profiles::{Given, Profiles};
+use tablewright_engine::airtable::{self, Airtable};
+use tablewright_engine::files::Files;
+use tablewright_engine::replica::Replica;
+use tablewright_engine::{AuditEntry, Engine};
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -369,4 +374,15 @@ pub fn audit_line(outcome: &str) -> AuditEntry {
         outcome: outcome.into(),
         duration_us: 0,
     }
+}
+
+/// The door to an engine, with no login at Airtable.
+pub fn door(engine: &Engine, files: &Files) -> Door {
+    let (store, clock) = (engine.store().clone(), engine.clock().clone());
+    let options = airtable::Options::default();
+    let airtable = Airtable::new(&options, clock.clone(), store.clone()).unwrap();
+    let nowhere = std::path::PathBuf::from("/nowhere");
+    let profiles = Profiles::open(store, nowhere, clock, &options, Given::default(), airtable.clone());
+    let replica = Replica::new(engine.clone(), airtable, profiles, Default::default());
+    Door::new(engine.clone(), files.clone(), replica)
 }

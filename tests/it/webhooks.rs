@@ -14,7 +14,7 @@ use tablewright_core::clock::HeldClock;
 use tablewright_core::model::{BaseId, RecordId, WebhookId};
 use tablewright_door::files::{self, Files};
 use tablewright_door::webhooks::{Made, NewWebhook, Options, Page};
-use tablewright_door::{Call, Caller, Door, Rights, Webhooks};
+use tablewright_door::{Call, Caller, Rights, Webhooks};
 use tablewright_engine::fetch::{self, Fetcher};
 use tablewright_engine::local::schema::SchemaEdit;
 use tablewright_engine::local::{Action, Write};
@@ -141,7 +141,7 @@ impl Rig {
     }
 
     pub fn call(&self) -> Call {
-        Door::new(self.engine.clone(), self.files.clone()).call(Caller::local("test", Rights::ALL), "webhook")
+        crate::support::door(&self.engine, &self.files).call(Caller::local("test", Rights::ALL), "webhook")
     }
 
     pub async fn create(&self, specification: Value, url: Option<&str>) -> Result<Made, Fault> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tablewright_core::civil::civil;
+use tablewright_core::civil::{civil, instant};
 use tablewright_core::clock::Clock;
 
 use super::Error;
@@ -56,6 +56,14 @@ impl Drop for Call {
             count.ahead += 1;
         }
     }
+}
+
+/// Milliseconds until the month ends by Airtable's calendar (UTC).
+pub(crate) fn month_left(now: i64) -> i64 {
+    let today = civil(now);
+    let (year, month) = if today.month == 12 { (today.year + 1, 1) } else { (today.year, today.month + 1) };
+    let next = instant(year.into(), month.into(), 1, 0, 0, 0, 0);
+    next.map_or(0, |next| (next - now).max(0))
 }
 
 /// Most requests that are counted ahead. After a crash as many may be counted that were not sent.

@@ -36,7 +36,8 @@ pub(crate) async fn records(
 ) -> Result<bool, Fault> {
     held.remember(|state| state.with(table, |table| table.begin_fetch(ids))).await;
     let asking = held.asking();
-    let tests: Vec<String> = ids.iter().map(|id| format!("RECORD_ID()={}", quoted(&id.to_string()))).collect();
+    let tests: Vec<String> =
+        ids.iter().map(|id| format!("RECORD_ID()={}", quoted(&id.to_string()))).collect();
     let formula = format!("OR({})", tests.join(","));
     let mut query = ListQuery { formula: Some(formula), page_size: 100, ..ListQuery::default() };
     let mut found = Vec::with_capacity(ids.len());

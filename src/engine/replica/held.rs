@@ -16,8 +16,9 @@ use super::outbox::{self, Own};
 use super::state::State;
 use super::take::{Delta, How, TableDelta};
 use super::{Options, Source, Want};
+use crate::airtable::budget;
 use crate::airtable::profiles::Profiles;
-use crate::airtable::{Ask, Priority, Session};
+use crate::airtable::{Airtable, Ask, Priority, Session};
 use crate::store::Store;
 use crate::store::read::Cloud;
 use crate::writer::Absorbed;
@@ -42,6 +43,7 @@ pub(crate) struct Held {
     pub(crate) base: BaseId,
     pub(crate) engine: Engine,
     pub(crate) options: Options,
+    airtable: Airtable,
     profiles: Profiles,
     cloud: RwLock<Cloud>,
     /// The order of answers.
@@ -90,6 +92,7 @@ impl Held {
         cloud: Cloud,
         state: State,
         engine: Engine,
+        airtable: Airtable,
         profiles: Profiles,
         options: Options,
     ) -> Self {
@@ -97,6 +100,7 @@ impl Held {
             base,
             engine,
             options,
+            airtable,
             profiles,
             cloud: RwLock::new(cloud),
             ready: RwLock::default(),
@@ -136,6 +140,20 @@ impl Held {
     pub(crate) fn ask(&self) -> Ask {
         let urgent = self.waiting.load(Ordering::Relaxed) > 0;
         Ask { caller: SYNC.into(), priority: if urgent { Priority::Interactive } else { Priority::Sync } }
+    }
+
+    /// The least time between two looks for changes that the calls left for this month allow.
+    pub(crate) async fn pace(&self) -> Duration {
+        let Ok((used, budget)) = self.airtable.usage(&self.cloud().profile).await else {
+            return Duration::ZERO;
+        };
+        if budget == 0 {
+            return Duration::ZERO;
+        }
+        // Half of what is left is for upkeep, a look being two calls.
+        let looks = (budget.saturating_sub(used) / 4).max(1);
+        let left = u64::try_from(budget::month_left(self.now())).unwrap_or_default();
+        Duration::from_millis(left / looks)
     }
 
     /// Lets readers see how far the copy is.
@@ -257,10 +275,15 @@ impl Held {
         if let Some(table) = table.filter(|table| !self.is_ready(*table)) {
             self.ready_in_time(table).await?;
         }
+        // Names can be looked up while the records are still on their way.
+        if table.is_none() && self.as_of() == 0 && want == Want::default() {
+            return Ok(Source::Replica { as_of: 0 });
+        }
         let wanted = if want.fresh {
             asked
         } else {
-            let allowed = want.max_staleness.unwrap_or(Duration::from_secs(self.options.max_staleness_seconds));
+            let allowed =
+                want.max_staleness.unwrap_or(Duration::from_secs(self.options.max_staleness_seconds));
             asked.saturating_sub(i64::try_from(allowed.as_millis()).unwrap_or(i64::MAX))
         };
         if self.as_of() >= wanted {

@@ -13,13 +13,29 @@ use super::{fetch, listing, modified, payloads, schema};
 
 /// How long a copy that cannot be kept waits before it tries again, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Least time between two looks for news.
+const BREATH: Duration = Duration::from_millis(100);
 /// Rounds of fetching what a round before has found to be out of date.
 const ROUNDS: usize = 8;
 
 /// Looks for news until stopped: often while somebody reads, rarely otherwise.
 pub(crate) async fn news(held: Arc<Held>, stop: CancellationToken) {
     let mut failures = 0;
+    let mut ended = Instant::now();
+    let mut pause = first_pause(&held).await;
     loop {
+        // Everything is quiet until then, unless somebody asks for news.
+        let asked = tokio::select! {
+            () = tokio::time::sleep_until(ended + pause) => false,
+            () = held.news.notified() => true,
+            () = stop.cancelled() => return,
+        };
+        if asked {
+            tokio::select! {
+                () = tokio::time::sleep_until(ended + BREATH) => {}
+                () = stop.cancelled() => return,
+            }
+        }
         let began = held.now();
         let result = tokio::select! {
             result = catch_up(&held) => result,
@@ -29,23 +45,21 @@ pub(crate) async fn news(held: Arc<Held>, stop: CancellationToken) {
         if let Err(fault) = &result {
             tracing::warn!(base = %held.base, %fault, "the copy is not kept fresh");
         }
+        pause = if result.is_ok() { until_next(&held, began).await } else { pause_after(failures) };
+        ended = Instant::now();
         let failure = result.err();
-        let failed = failure.is_some();
         held.turns.send_modify(|turn| *turn = Turn { count: turn.count + 1, began, failure });
-        let earliest = Instant::now() + Duration::from_millis(100);
-        let due = Instant::now() + if failed { pause(failures) } else { until_next(&held, began).await };
-        // Everything is quiet until then, unless somebody asks for news.
-        tokio::select! {
-            () = tokio::time::sleep_until(due) => {}
-            () = held.news.notified() => {
-                tokio::select! {
-                    () = tokio::time::sleep_until(earliest) => {}
-                    () = stop.cancelled() => return,
-                }
-            }
-            () = stop.cancelled() => return,
-        }
     }
+}
+
+/// How long a copy that is there already waits after a start.
+async fn first_pause(held: &Held) -> Duration {
+    let state = held.state().await;
+    if !state.is_copied() || !state.is_settled() {
+        return Duration::ZERO;
+    }
+    let age = Duration::from_millis((held.now() - state.as_of).max(0).unsigned_abs());
+    Duration::from_secs(held.options.idle_seconds).saturating_sub(age)
 }
 
 /// Lists tables that are due, until stopped.
@@ -64,7 +78,7 @@ pub(crate) async fn lists(held: Arc<Held>, stop: CancellationToken) {
             let began = held.now();
             held.turns.send_modify(|turn| *turn = Turn { count: turn.count, began, failure });
         }
-        let wait = if failures > 0 { pause(failures) } else { LONGEST_PAUSE };
+        let wait = if failures > 0 { pause_after(failures) } else { LONGEST_PAUSE };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = held.lists.notified() => {}
@@ -73,7 +87,7 @@ pub(crate) async fn lists(held: Arc<Held>, stop: CancellationToken) {
     }
 }
 
-fn pause(failures: u32) -> Duration {
+fn pause_after(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.min(8)).min(LONGEST_PAUSE)
 }
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 
+use crate::Snapshot;
 use crate::airtable::{Record, Session};
 use crate::local::{Outcome, Write};
 use crate::store::Store;
 use crate::store::tasks::TaskPart;
-use crate::Snapshot;
 
 /// Takes what Airtable answered into the copy.
 pub(crate) trait Absorb: Send + Sync {
@@ -62,7 +62,13 @@ impl Outbox {
         Self { held }
     }
 
-    pub(crate) async fn write(&self, _: Write, _: &str, _: &str, _: Option<TaskPart>) -> Result<Outcome, Fault> {
+    pub(crate) async fn write(
+        &self,
+        _: Write,
+        _: &str,
+        _: &str,
+        _: Option<TaskPart>,
+    ) -> Result<Outcome, Fault> {
         Err(Fault::new(Code::Internal, format!("base {} cannot be written yet", self.held.base())))
     }
 }

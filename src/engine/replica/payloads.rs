@@ -97,7 +97,8 @@ pub(crate) async fn read(held: &Held, session: &Session) -> Result<(), Fault> {
         if answer.cursor != hook.cursor || !answer.payloads.is_empty() {
             let now = held.now();
             let (gone, changed) = (news.gone, news.changed);
-            let tables = gone.into_iter().map(|(table, gone)| TableDelta { table, records: Vec::new(), gone });
+            let tables =
+                gone.into_iter().map(|(table, gone)| TableDelta { table, records: Vec::new(), gone });
             let seen = Seen::fetched(asking.number, tables.collect());
             let counted = i64::try_from(answer.payloads.len()).unwrap_or(i64::MAX);
             held.take(seen, |state| {

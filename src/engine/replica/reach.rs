@@ -124,7 +124,8 @@ impl Spread<'_> {
                 if let Some(link) = field.link()
                     && let Some(other) = base.tables.iter().position(|t| t.id == link.linked_table_id)
                 {
-                    let inverse = link.inverse_link_field_id.and_then(|id| base.tables[other].field_index(id));
+                    let inverse =
+                        link.inverse_link_field_id.and_then(|id| base.tables[other].field_index(id));
                     if let Some(inverse) = inverse {
                         let place = Place { table: other, field: inverse };
                         self.mark(place, ends(row, field.id).into_iter().map(|(end, _)| end).collect());
@@ -181,6 +182,7 @@ fn linking(snapshot: &Snapshot, table: usize, link: usize, rows: &Rows) -> Rows 
     let id = snapshot.schema.tables[table].id;
     let Some(data) = snapshot.tables.get(&id) else { return Rows::default() };
     let Data::Links(links) = data.column(link).data() else { return Rows::default() };
-    let leads = |slot: &usize| links.get(*slot).as_deref().unwrap_or_default().iter().any(|id| rows.contains(id));
+    let leads =
+        |slot: &usize| links.get(*slot).as_deref().unwrap_or_default().iter().any(|id| rows.contains(id));
     data.slots().filter(leads).map(|slot| data.row(slot).id).collect()
 }

@@ -112,7 +112,9 @@ fn take_records(draft: &mut Draft, part: &TableDelta, before: &mut Before) -> bo
         put_record(draft, table, record, cells, before);
     }
     for id in &part.gone {
-        let Some(slot) = draft.snapshot.tables.get(&table.id).and_then(|data| data.slot(id)) else { continue };
+        let Some(slot) = draft.snapshot.tables.get(&table.id).and_then(|data| data.slot(id)) else {
+            continue;
+        };
         draft.remember(before, table.id, *id);
         if let Some(data) = draft.snapshot.table_mut(table.id) {
             let position = data.row(slot).position;

@@ -45,7 +45,9 @@ impl Store {
     /// All bases, by name.
     pub async fn bases(&self) -> Result<Vec<StoredBase>, Error> {
         let rows: Vec<(String, String, Option<String>)> =
-            sqlx::query_as("SELECT id, name, cloud FROM bases ORDER BY name, id").fetch_all(&self.pool).await?;
+            sqlx::query_as("SELECT id, name, cloud FROM bases ORDER BY name, id")
+                .fetch_all(&self.pool)
+                .await?;
         rows.into_iter()
             .map(|(id, name, cloud)| {
                 let place = || format!("base {id}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tablewright_core::clock::HeldClock;
 use tablewright_core::model::id::AttachmentId;
-use tablewright_door::{Caller, Door, Rights};
+use tablewright_door::{Caller, Rights};
 use tablewright_engine::fetch::{self, Fetcher};
 use tablewright_engine::files::{Described, Files, Options, Refused, Variant};
 use tablewright_engine::local::{Action, Write};
@@ -135,7 +135,7 @@ async fn files_nothing_names_are_dropped_after_a_while() {
 async fn a_write_can_leave_out_what_cannot_be_fetched() {
     let desk = desk(Options::default()).await;
     let web = web(|path| if path == "/good" { page("text/plain", b"good") } else { redirect("/elsewhere") });
-    let door = Door::new(desk.engine.clone(), desk.files.clone());
+    let door = crate::support::door(&desk.engine, &desk.files);
     let mut call = door.call(Caller::local("test", Rights::ALL), "write");
     let view = call.table(BASE, "Papers").await.unwrap();
     let cells = |files: Value| json!({"Name": "n", "Files": files}).as_object().cloned().unwrap();
@@ -172,7 +172,7 @@ async fn a_write_can_leave_out_what_cannot_be_fetched() {
 #[tokio::test]
 async fn files_added_to_one_cell_at_once_are_all_there() {
     let desk = desk(Options::default()).await;
-    let door = Door::new(desk.engine.clone(), desk.files.clone());
+    let door = crate::support::door(&desk.engine, &desk.files);
     let adding = (0..12).map(|n| {
         let (door, desk) = (door.clone(), &desk);
         async move {
