@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use tablewright_core::model::{Base, BaseId, TableId};
+use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -358,8 +358,15 @@ impl Replica {
         Ok(left)
     }
 
-    /// Looks for changes now and waits until they are here; with `all`, every table is listed
-    /// again.
+    /// Fetches records of a table again, whatever the copy has: addresses of files, for one, last
+    /// two hours.
+    pub async fn fetch_again(&self, base: BaseId, table: TableId, records: &[RecordId]) -> Result<(), Fault> {
+        let copy = self.of(base)?;
+        let session = copy.held.session().await?;
+        fetch::records(&copy.held, &session, table, records).await.map(drop)
+    }
+
+    /// Has changes looked for now; with `all`, these tables, or every one, are listed again.
     pub async fn sync_now(&self, base: BaseId, tables: &[TableId], all: bool) -> Result<(), Fault> {
         let copy = self.of(base)?;
         if all {

@@ -23,6 +23,7 @@ mod long_writes;
 mod mcp_clients;
 mod mcp_surface;
 mod owner;
+mod replica;
 mod rest;
 mod rest_bad_input;
 mod rest_clients;

@@ -27,6 +27,9 @@ use crate::{Engine, Snapshot};
 /// Who asks Airtable on behalf of the copy.
 const SYNC: &str = "sync";
 
+/// How long Airtable may take to say what is new before reads stop waiting for it, in milliseconds.
+const SLOW: i64 = 3_000;
+
 /// A turn of looking for news.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Turn {
@@ -50,6 +53,8 @@ pub(crate) struct Held {
     guard: std::sync::Mutex<Guard>,
     /// How far the copy is; held while something is taken in, so that one follows the other.
     state: Mutex<State>,
+    /// Since when news are being looked for; 0 when they are not.
+    looking_since: AtomicI64,
     /// Tables that were copied.
     ready: RwLock<Arc<FxHashSet<TableId>>>,
     as_of: AtomicI64,
@@ -107,6 +112,7 @@ impl Held {
             as_of: AtomicI64::new(0),
             dirty_since: AtomicI64::new(i64::MAX),
             last_read: AtomicI64::new(0),
+            looking_since: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
             guard: std::sync::Mutex::default(),
             state: Mutex::default(),
@@ -225,7 +231,9 @@ impl Held {
 
     /// Changes the state in memory alone: what is under way here.
     pub(crate) async fn remember(&self, change: impl FnOnce(&mut State)) {
-        change(&mut *self.state.lock().await);
+        let mut state = self.state.lock().await;
+        change(&mut state);
+        self.show(&state);
     }
 
     /// Changes the state alone.
@@ -286,12 +294,14 @@ impl Held {
                 want.max_staleness.unwrap_or(Duration::from_secs(self.options.max_staleness_seconds));
             asked.saturating_sub(i64::try_from(allowed.as_millis()).unwrap_or(i64::MAX))
         };
-        if self.as_of() >= wanted {
+        let by_settings = want == Want::default();
+        if self.as_of() >= wanted || by_settings && self.is_hard_to_reach() {
             return Ok(Source::Replica { as_of: self.as_of() });
         }
-        let failure = self.wait(|held, _| held.as_of() >= wanted, asked).await;
+        let enough = |held: &Self, _: &Turn| held.as_of() >= wanted || by_settings && held.is_hard_to_reach();
+        let failure = self.wait(enough, asked).await;
         let as_of = self.as_of();
-        if as_of < wanted && (want.fresh || want.max_staleness.is_some()) {
+        if as_of < wanted && !by_settings {
             return Err(failure.unwrap_or_else(|| {
                 Fault::new(
                     Code::UpstreamUnavailable,
@@ -304,6 +314,23 @@ impl Held {
             }));
         }
         Ok(Source::Replica { as_of })
+    }
+
+    /// Notes that news are being looked for, or not any more.
+    pub(crate) fn looking(&self, since: i64) {
+        self.looking_since.store(since, Ordering::Relaxed);
+    }
+
+    /// True when Airtable has not answered lately: whoever did not ask for something fresh is
+    /// answered from the copy at once.
+    fn is_hard_to_reach(&self) -> bool {
+        let since = self.looking_since.load(Ordering::Relaxed);
+        let slow = since > 0 && self.now() - since > SLOW;
+        if slow || self.turns.borrow().failure.is_some() {
+            self.news.notify_one();
+            return true;
+        }
+        false
     }
 
     /// Waits a while for a table to be copied.
@@ -329,6 +356,7 @@ impl Held {
     /// failure, if there was one.
     pub(crate) async fn wait(&self, done: impl Fn(&Self, &Turn) -> bool, asked: i64) -> Option<Fault> {
         let deadline = Instant::now() + Duration::from_secs(self.options.wait_seconds);
+        let mut look_again = tokio::time::interval(Duration::from_millis(500));
         let mut turns = self.turns.subscribe();
         let mut listed = self.listed.subscribe();
         let _waiting = Waiting::new(&self.waiting);
@@ -345,6 +373,7 @@ impl Held {
                 // What ended may have begun too early.
                 _ = turns.changed() => self.news.notify_one(),
                 _ = listed.changed() => {}
+                _ = look_again.tick() => {}
                 () = tokio::time::sleep_until(deadline) => return None,
             }
         }

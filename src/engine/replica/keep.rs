@@ -8,13 +8,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::held::{Held, Turn};
-use super::state::TableState;
+use super::state::{State, TableState};
 use super::{fetch, listing, modified, payloads, schema};
 
 /// How long a copy that cannot be kept waits before it tries again, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Least time between two looks for news.
 const BREATH: Duration = Duration::from_millis(100);
+/// The same after one that failed.
+const LONG_BREATH: Duration = Duration::from_secs(5);
+/// How old what the store says of a copy's age may be, in milliseconds.
+const KEPT_AGE: i64 = 60_000;
 /// Rounds of fetching what a round before has found to be out of date.
 const ROUNDS: usize = 8;
 
@@ -31,16 +35,20 @@ pub(crate) async fn news(held: Arc<Held>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         if asked {
+            // Many may ask while Airtable does not answer.
+            let breath = if failures > 0 { pause.min(LONG_BREATH) } else { BREATH };
             tokio::select! {
-                () = tokio::time::sleep_until(ended + BREATH) => {}
+                () = tokio::time::sleep_until(ended + breath) => {}
                 () = stop.cancelled() => return,
             }
         }
         let began = held.now();
+        held.looking(began);
         let result = tokio::select! {
             result = catch_up(&held) => result,
             () = stop.cancelled() => return,
         };
+        held.looking(0);
         failures = if result.is_ok() { 0 } else { failures + 1 };
         if let Err(fault) = &result {
             tracing::warn!(base = %held.base, %fault, "the copy is not kept fresh");
@@ -131,7 +139,17 @@ async fn catch_up(held: &Held) -> Result<(), Fault> {
         held.lists.notify_one();
     }
     if state.is_settled() && !state.tables.values().any(|table| table.list_due) {
-        held.note(|state| state.as_of = state.as_of.max(began)).await?;
+        // Its age is no reason to write to the disk every time.
+        let known = |state: &mut State| state.as_of = state.as_of.max(began);
+        if began - state.kept_as_of > KEPT_AGE {
+            held.note(|state| {
+                known(state);
+                state.kept_as_of = state.as_of;
+            })
+            .await?;
+        } else {
+            held.remember(known).await;
+        }
     }
     Ok(())
 }

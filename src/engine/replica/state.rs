@@ -109,6 +109,8 @@ pub(crate) struct State {
     pub(crate) schema_at: i64,
     /// Everything Airtable had at this moment is in the copy.
     pub(crate) as_of: i64,
+    /// The same as the store has it.
+    pub(crate) kept_as_of: i64,
     /// Listings after a jump in the numbers of transactions that found nothing.
     pub(crate) false_alarms: u32,
     /// When a jump last had everything listed again.
