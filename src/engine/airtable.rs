@@ -59,8 +59,11 @@ pub struct Options {
     /// Seconds one request may take, 60 by default (1 to 600).
     pub timeout_seconds: u64,
     /// Seconds a call waits for its turn, retries and penalties together before it fails, 45 by
-    /// default (1 to 600). A penalty of Airtable lasts 30.
+    /// default (1 to 600).
     pub patience_seconds: u64,
+    /// Seconds nothing of a base is sent after Airtable refused a request as one too many, 30 by
+    /// default, as Airtable asks for (0 to 600).
+    pub penalty_seconds: u64,
     /// Requests a profile may send in a calendar month (UTC); 0 for no bound. At 80 percent the log
     /// warns, at 100 nothing more is sent.
     pub monthly_calls: u64,
@@ -101,6 +104,7 @@ impl Default for Options {
             share_percent: 100,
             timeout_seconds: 60,
             patience_seconds: 45,
+            penalty_seconds: 30,
             monthly_calls: 0,
             oauth_client_id: String::new(),
             oauth_client_secret: None,
@@ -135,6 +139,9 @@ impl Options {
         }
         if self.oauth_scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
             return Err(("oauth_scopes", "a scope is one word, such as data.records:read".into()));
+        }
+        if self.penalty_seconds > 600 {
+            return Err(("penalty_seconds", "it must be 0 to 600".into()));
         }
         Ok(())
     }
@@ -254,12 +261,13 @@ impl Airtable {
     /// Nothing is sent or read yet; the error says which setting is wrong.
     pub fn new(options: &Options, clock: Arc<dyn Clock>, store: Store) -> Result<Self, String> {
         options.check().map_err(|(key, reason)| format!("airtable.{key}: {reason}"))?;
+        let penalty = Duration::from_secs(options.penalty_seconds);
         let shared = Shared {
             endpoint: address(&options.endpoint_url)?,
             content: address(options.content())?,
             options: options.clone(),
             client: OnceLock::new(),
-            pacer: pace::Pacer::new(options.share_percent, clock.clone(), store.clone()),
+            pacer: pace::Pacer::new(options.share_percent, penalty, clock.clone(), store.clone()),
             budget: budget::Budget::new(options.monthly_calls, clock, store),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -268,6 +276,12 @@ impl Airtable {
     /// The client as the holder of these credentials; `profile` is what they are counted under.
     pub fn session(&self, profile: &str, credentials: Arc<dyn Credentials>) -> Session {
         Session { airtable: self.clone(), profile: profile.into(), credentials }
+    }
+
+    /// Counts back what was counted ahead and not sent. To be called when no more is sent; without
+    /// it some calls too many stay counted.
+    pub async fn settle(&self) -> Result<(), crate::store::Error> {
+        self.shared.budget.settle().await
     }
 
     /// The requests a profile has sent this month, and how many it may (0: no bound).

@@ -32,6 +32,8 @@ struct Count {
     stored: u64,
     /// Counted in the store and not made yet.
     ahead: u64,
+    /// Counted by this process.
+    own: u64,
     warned: bool,
 }
 
@@ -46,6 +48,11 @@ impl Call {
     /// It is sent now.
     pub(super) fn spend(&mut self) {
         self.spent = true;
+    }
+
+    /// It was not sent after all.
+    pub(super) fn unspend(&mut self) {
+        self.spent = false;
     }
 }
 
@@ -118,7 +125,7 @@ impl Budget {
         // Twice as many each time: a process that sends little counts little ahead.
         let more = {
             let count = tally.count.lock().unwrap_or_else(PoisonError::into_inner);
-            (count.stored / 2).clamp(1, AHEAD).min(left)
+            count.own.clamp(1, AHEAD).min(left)
         };
         let stored = if more == 0 {
             known
@@ -130,6 +137,7 @@ impl Budget {
         if count.month == month {
             count.stored = stored;
             count.ahead += more;
+            count.own += more;
             if self.most > 0 && stored * 5 >= self.most * 4 && !count.warned {
                 count.warned = true;
                 tracing::warn!(
@@ -138,6 +146,24 @@ impl Budget {
                     budget = self.most,
                     "most of the month's calls to Airtable are used"
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts back what was counted ahead and not sent; for a process that ends in good order.
+    pub(super) async fn settle(&self) -> Result<(), crate::store::Error> {
+        let tallies: Vec<(Arc<str>, Arc<Tally>)> = {
+            let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            tallies.iter().map(|(profile, tally)| (profile.clone(), tally.clone())).collect()
+        };
+        for (profile, tally) in tallies {
+            let (month, ahead) = {
+                let mut count = tally.count.lock().unwrap_or_else(PoisonError::into_inner);
+                (count.month.clone(), std::mem::take(&mut count.ahead))
+            };
+            if ahead > 0 {
+                self.store.count_upstream(&profile, &month, -(ahead as i64)).await?;
             }
         }
         Ok(())

@@ -96,7 +96,7 @@ impl Session {
         comment: CommentId,
     ) -> Result<Answer<()>, Error> {
         let url = self.comments_url(base, table, record, Some(comment))?;
-        let request = Request { method: Method::DELETE, ..Request::get(url, Some(base), WRITE) };
+        let request = Request::delete(url, Some(base), WRITE);
         self.delete_one(ask, &request).await
     }
 }

@@ -15,6 +15,9 @@ pub enum Error {
     /// It was sent and no whole answer came: it may have been carried out.
     #[error("Airtable gave no usable answer: {0}")]
     Unanswered(String),
+    /// A read brought nothing usable; another try may.
+    #[error("Airtable gave no usable answer: {0}; try again")]
+    Unread(String),
     /// Airtable said no; nothing was done.
     #[error("Airtable refused: {}", words(.0))]
     Refused(Refused),
@@ -27,9 +30,7 @@ pub enum Error {
         hint: String,
     },
     /// Airtable asks us to wait for longer than the caller would; nothing was done.
-    #[error(
-        "Airtable takes no requests for this base for another {seconds} s after one too many; try again then"
-    )]
+    #[error("Airtable takes no more requests for another {seconds} s after one too many; try again then")]
     RateLimited {
         /// Seconds to wait.
         seconds: u64,
@@ -79,7 +80,7 @@ impl From<Error> for Fault {
         let message = error.to_string();
         let origin = error.refused().cloned();
         let code = match &error {
-            Error::NotSent(_) | Error::RateLimited { .. } => Code::UpstreamUnavailable,
+            Error::NotSent(_) | Error::Unread(_) | Error::RateLimited { .. } => Code::UpstreamUnavailable,
             Error::Unanswered(_) => Code::OutcomeUnknown,
             Error::Forbidden { .. } | Error::Login(_) => Code::UpstreamForbidden,
             Error::Budget { .. } => Code::LimitExceeded,
@@ -147,6 +148,12 @@ const MAX_WORDS: usize = 2_000;
 
 fn cut(text: &str) -> String {
     text.chars().take(MAX_WORDS).collect()
+}
+
+/// The error when the plan of a workspace allows no more requests.
+pub(super) fn used_up(refused: Refused) -> Error {
+    let message = "Airtable takes no more requests this month: the plan of the workspace allows no more. Trying again does not help before the next month; a larger plan does".to_owned();
+    Error::Budget { message, refused: Some(refused) }
 }
 
 /// The error of an answer that says no.

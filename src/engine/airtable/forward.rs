@@ -50,7 +50,7 @@ impl Session {
         let url = target(if upload { &shared.content } else { &shared.endpoint }, base, path)?;
         let safe = matches!(method, Method::GET | Method::HEAD);
         let list = method == Method::POST && url.path().trim_end_matches('/').ends_with("/listRecords");
-        let repeat = if safe || list { Repeat::Freely } else { Repeat::Never };
+        let repeat = if safe || list { Repeat::Read } else { Repeat::Never };
         let kind = content_type.unwrap_or("application/json").to_owned();
         let body = body.map(|bytes| Body { bytes, kind });
         let request = Request { method, url, body, base: Some(base), repeat, scope: "" };

@@ -199,7 +199,7 @@ impl Session {
     /// Deletes a view.
     pub async fn delete_view(&self, ask: &Ask, base: BaseId, view: ViewId) -> Result<Answer<()>, Error> {
         let url = self.meta(base, &["views", &view.to_string()])?;
-        let request = Request { method: Method::DELETE, ..Request::get(url, Some(base), VIEWS_WRITE) };
+        let request = Request::delete(url, Some(base), VIEWS_WRITE);
         self.delete_one(ask, &request).await
     }
 }

@@ -168,7 +168,7 @@ impl Session {
             Request::get(url, Some(base), READ)
         } else {
             let url = shared.url(&[&base_text, table, "listRecords"])?;
-            Request::json(Method::POST, url, Some(base), Repeat::Freely, READ, &query.body())?
+            Request::json(Method::POST, url, Some(base), Repeat::Read, READ, &query.body())?
         };
         self.call(None, ask, &request).await
     }
@@ -291,7 +291,7 @@ impl Session {
         batch(records.len())?;
         let mut url = self.airtable.shared.url(&[&base.to_string(), table])?;
         url.query_pairs_mut().extend_pairs(records.iter().map(|id| ("records[]", id.to_string())));
-        let request = Request { method: Method::DELETE, ..Request::get(url, Some(base), WRITE) };
+        let request = Request::delete(url, Some(base), WRITE);
         let read = |answer: &Whole| serde_json::from_slice::<Deleted>(&answer.body);
         let done = match self.exchange(Some(permit), ask, &request, read).await {
             Ok(done) => done,

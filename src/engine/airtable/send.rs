@@ -24,6 +24,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections are dropped before the other side is likely to: what goes out on a connection that
 /// is just being closed may or may not have arrived.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A body of more bytes than this may take a while to go out.
+const LARGE: usize = 64 * 1024;
+/// The type of a refusal that waiting does not help with before the month ends.
+const BILLING_LIMIT: &str = "PUBLIC_API_BILLING_LIMIT_EXCEEDED";
 /// Most times one request is sent.
 const MAX_ATTEMPTS: u32 = 8;
 /// The first wait before a request is sent again is at most this; each further one twice as long.
@@ -33,6 +37,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// Whether a request may be sent again when it may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
+    /// It changes nothing.
+    Read,
     /// Twice is the same as once.
     Freely,
     /// Twice is not: only when it certainly was not carried out.
@@ -60,7 +66,11 @@ pub(super) struct Body {
 
 impl Request {
     pub(super) fn get(url: Url, base: Option<BaseId>, scope: &'static str) -> Self {
-        Self { method: Method::GET, url, body: None, base, repeat: Repeat::Freely, scope }
+        Self { method: Method::GET, url, body: None, base, repeat: Repeat::Read, scope }
+    }
+
+    pub(super) fn delete(url: Url, base: Option<BaseId>, scope: &'static str) -> Self {
+        Self { method: Method::DELETE, repeat: Repeat::Freely, ..Self::get(url, base, scope) }
     }
 
     pub(super) fn json(
@@ -74,6 +84,21 @@ impl Request {
         let bytes = serde_json::to_vec(body).map_err(|e| Error::NotSent(e.to_string()))?;
         let body = Some(Body { bytes: bytes.into(), kind: "application/json".into() });
         Ok(Self { method, url, body, base, repeat, scope })
+    }
+}
+
+impl Request {
+    /// The error of an attempt after which it may have been carried out.
+    fn unanswered(&self, reason: String) -> Error {
+        if self.repeat == Repeat::Read { Error::Unread(reason) } else { Error::Unanswered(reason) }
+    }
+
+    /// An error as it is to be understood when an earlier attempt may have been carried out.
+    fn sure(&self, error: Error, uncertain: bool) -> Error {
+        if !uncertain || self.repeat == Repeat::Read || error.uncertain() {
+            return error;
+        }
+        Error::Unanswered(format!("one attempt got no answer, and then: {error}"))
     }
 }
 
@@ -119,6 +144,7 @@ impl Shared {
                 .referer(false)
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(IDLE_TIMEOUT)
+                .connector_layer(self.pacer.watch())
                 .user_agent(concat!("tablewright/", env!("CARGO_PKG_VERSION")))
                 .build()
                 .map_err(|e| format!("the HTTP client does not start: {e}"))
@@ -182,7 +208,7 @@ impl Session {
         match ended {
             Ended::Failed(error) => error,
             Ended::Said { answer, .. } if answer.status >= 500 => {
-                Error::Unanswered(format!("it answered with status {}", answer.status))
+                request.unanswered(format!("it answered with status {}", answer.status))
             }
             Ended::Said { answer, .. } if answer.status < 400 => Error::Refused(Refused {
                 status: answer.status,
@@ -190,10 +216,10 @@ impl Session {
                 message: "it redirects, which is not followed; set airtable.endpoint_url to where it leads"
                     .into(),
             }),
-            Ended::Said { answer, .. } => {
+            Ended::Said { answer, uncertain } => {
                 let refused = error::read(answer.status, &answer.body);
                 let needs = Needs { scope: request.scope, base: request.base };
-                error::refusal(refused, &self.profile, needs)
+                request.sure(error::refusal(refused, &self.profile, needs), uncertain)
             }
         }
     }
@@ -207,75 +233,77 @@ impl Session {
         request: &Request,
         read: impl Fn(&Whole) -> Result<T, serde_json::Error>,
     ) -> Result<Answer<T>, Ended> {
+        if permit.as_ref().is_some_and(|permit| permit.base() != request.base) {
+            return Err(Ended::Failed(Error::NotSent("the turn it has is for another base".into())));
+        }
         let until = self.patience();
         let mut token = self.credentials.bearer().await.map_err(Ended::Failed)?;
         let (mut attempt, mut uncertain, mut renewed) = (0, false, false);
-        let unsure = |error: Error, uncertain: bool| {
-            Ended::Failed(if uncertain { Error::Unanswered(error.to_string()) } else { error })
-        };
+        let failed = |error: Error, uncertain: bool| Ended::Failed(request.sure(error, uncertain));
         loop {
             attempt += 1;
             let turn = match permit.take() {
                 Some(permit) => permit,
-                None => self
-                    .permit_until(ask, request.base, until)
-                    .await
-                    .map_err(|error| unsure(error, uncertain))?,
+                None => {
+                    let turn = self.permit_until(ask, request.base, until).await;
+                    turn.map_err(|error| failed(error, uncertain))?
+                }
             };
-            let (failed, least) = match self.attempt(turn, request, &token).await {
+            let mut least = Duration::ZERO;
+            let error = match self.attempt(turn, request, &token).await {
                 Ok(answer) if answer.status < 300 => match read(&answer) {
                     Ok(value) => return Ok(Answer { value, server_time: answer.server_time }),
                     Err(e) => {
-                        let error = Error::Unanswered(format!("its answer cannot be read: {e}"));
+                        let error = request.unanswered(format!("its answer cannot be read ({e})"));
+                        // Whole, and of another shape than it should be.
                         if e.is_data() {
                             return Err(Ended::Failed(error));
                         }
                         uncertain = true;
-                        (error, None)
+                        error
                     }
                 },
                 Ok(answer) if answer.status == 401 && !renewed => {
                     renewed = true;
-                    attempt -= 1;
                     match self.credentials.renew(&token).await {
                         Ok(other) if other != token => token = other,
                         Ok(_) => return Err(Ended::Said { answer, uncertain }),
-                        Err(error) => return Err(unsure(error, uncertain)),
+                        Err(error) => return Err(failed(error, uncertain)),
                     }
                     continue;
                 }
                 Ok(answer) if answer.status == 429 => {
                     let refused = error::read(answer.status, &answer.body);
-                    if refused.kind == "PUBLIC_API_BILLING_LIMIT_EXCEEDED" {
-                        return Err(unsure(used_up(refused), uncertain));
+                    if refused.kind == BILLING_LIMIT {
+                        return Err(failed(error::used_up(refused), uncertain));
                     }
                     self.airtable.shared.pacer.penalise(request.base, &self.profile).await;
-                    (Error::RateLimited { seconds: 30 }, None)
+                    Error::RateLimited { seconds: self.airtable.shared.options.penalty_seconds }
                 }
                 Ok(answer) if answer.status >= 500 => {
                     uncertain = true;
-                    if request.repeat == Repeat::Never || attempt >= MAX_ATTEMPTS {
+                    least = answer.retry_after.unwrap_or_default();
+                    let again = request.repeat != Repeat::Never && attempt < MAX_ATTEMPTS;
+                    if !again || Instant::now() + least > until {
                         return Err(Ended::Said { answer, uncertain });
                     }
-                    let error = Error::Unanswered(format!("it answered with status {}", answer.status));
-                    (error, answer.retry_after)
+                    request.unanswered(format!("it answered with status {}", answer.status))
                 }
                 Ok(answer) => return Err(Ended::Said { answer, uncertain }),
-                Err(Broken::NotSent(reason)) => (Error::NotSent(reason), None),
+                Err(Broken::NotSent(reason)) => Error::NotSent(reason),
                 Err(Broken::Unanswered(reason)) => {
                     uncertain = true;
-                    (Error::Unanswered(reason), None)
+                    request.unanswered(reason)
                 }
                 Err(Broken::TooLong) => {
                     let reason = format!("its answer is longer than {MAX_ANSWER} bytes");
-                    return Err(Ended::Failed(Error::Unanswered(reason)));
+                    return Err(Ended::Failed(request.unanswered(reason)));
                 }
             };
-            let again = request.repeat == Repeat::Freely || !failed.uncertain();
-            let wait = least.unwrap_or_default().max(jitter(attempt));
-            let at = Instant::now() + wait;
+            let again = request.repeat != Repeat::Never || !uncertain;
+            let at = Instant::now() + least.max(jitter(attempt));
             if !again || attempt >= MAX_ATTEMPTS || at > until {
-                return Err(unsure(failed, uncertain));
+                return Err(failed(error, uncertain));
             }
             sleep_until(at).await;
         }
@@ -295,9 +323,17 @@ impl Session {
         let seconds = shared.options.timeout_seconds;
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let late = |_| Broken::Unanswered(format!("it took longer than {seconds} s"));
-        permit.sent();
-        let response = timeout_at(deadline, sending.send()).await.map_err(late)?;
-        let mut response = response.map_err(broken)?;
+        permit.sent(request.body.as_ref().is_some_and(|body| body.bytes.len() > LARGE));
+        let mut response = match timeout_at(deadline, sending.send()).await.map_err(late)? {
+            Ok(response) => response,
+            Err(error) => {
+                let broken = broken(error);
+                if matches!(broken, Broken::NotSent(_)) {
+                    permit.unsent();
+                }
+                return Err(broken);
+            }
+        };
         permit.answered();
         drop(permit);
         let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
@@ -318,11 +354,6 @@ impl Session {
         answer.body = body.freeze();
         Ok(answer)
     }
-}
-
-fn used_up(refused: Refused) -> Error {
-    let message = "Airtable takes no more requests this month: the plan of the workspace allows no more (PUBLIC_API_BILLING_LIMIT_EXCEEDED). Waiting does not help before the month ends; a larger plan does".to_owned();
-    Error::Budget { message, refused: Some(refused) }
 }
 
 /// A random wait before the next attempt, longer from attempt to attempt.

@@ -191,7 +191,7 @@ impl Session {
     /// Deletes a webhook.
     pub async fn delete_webhook(&self, ask: &Ask, base: BaseId, id: WebhookId) -> Result<Answer<()>, Error> {
         let url = self.webhooks_url(base, &[&id.to_string()])?;
-        let request = Request { method: Method::DELETE, ..Request::get(url, Some(base), MANAGE) };
+        let request = Request::delete(url, Some(base), MANAGE);
         self.delete_one(ask, &request).await
     }
 
@@ -203,7 +203,8 @@ impl Session {
         id: WebhookId,
     ) -> Result<Answer<Option<i64>>, Error> {
         let url = self.webhooks_url(base, &[&id.to_string(), "refresh"])?;
-        let request = Request { method: Method::POST, ..Request::get(url, Some(base), MANAGE) };
+        let request =
+            Request { method: Method::POST, repeat: Repeat::Freely, ..Request::get(url, Some(base), MANAGE) };
         let done: Answer<Refreshed> = self.call(None, ask, &request).await?;
         Ok(done.map(|done| done.expires))
     }
