@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tablewright_door::{Door, Tasks, Tokens, Webhooks};
 use tablewright_engine::Engine;
+use tablewright_engine::airtable::Airtable;
+use tablewright_engine::airtable::profiles::Profiles;
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::fetch::Fetcher;
 use tablewright_engine::files::Files;
@@ -29,6 +31,8 @@ pub struct App {
     pub files: Files,
     /// The way to them.
     pub door: Door,
+    /// Logins at Airtable.
+    pub profiles: Profiles,
     /// Access tokens.
     pub tokens: Tokens,
     /// Programs that hear of changes.
@@ -54,6 +58,16 @@ impl App {
         let (store, clock) = (engine.store().clone(), engine.clock().clone());
         let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
         files.sweep_by_the_hour();
+        let airtable = Airtable::new(&config.airtable, engine.clock().clone(), engine.store().clone())
+            .map_err(|e| Failed::with(Exit::Config, e))?;
+        let profiles = Profiles::open(
+            engine.store().clone(),
+            directory.to_owned(),
+            engine.clock().clone(),
+            &config.airtable,
+            crate::config::given(|name| std::env::var(name).ok()),
+            airtable,
+        );
         // Before anything is written: from now on what webhooks want to hear is noted.
         let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
         let (registry, door, tasks) =
@@ -65,7 +79,18 @@ impl App {
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
         let mcp = mcp.context("a prompt cannot be used")?;
-        Ok(Self { config, door, engine, files, tokens, webhooks, registry, mcp: Arc::new(mcp), stop })
+        Ok(Self {
+            config,
+            door,
+            engine,
+            files,
+            profiles,
+            tokens,
+            webhooks,
+            registry,
+            mcp: Arc::new(mcp),
+            stop,
+        })
     }
 
     /// Starts what works on its own, until `stop` is cancelled.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tablewright_core::secret::Secret;
 use tablewright_door::Rights;
+use tablewright_engine::airtable::profiles::Given;
 use tablewright_toolkit::Selection;
 use tablewright_toolkit::arguments::in_plain_words;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub attachments: tablewright_engine::files::Options,
     /// Fetching from addresses that callers name.
     pub fetch: tablewright_engine::fetch::Options,
+    /// Bases that live in Airtable. The variable `AIRTABLE_ENDPOINT_URL` stands for `endpoint_url`.
+    pub airtable: tablewright_engine::airtable::Options,
     /// Programs that hear of changes.
     pub webhooks: tablewright_door::webhooks::Options,
     /// The HTTP entry.
@@ -54,6 +58,9 @@ impl Config {
         }
         if let Err(reason) = self.fetch.check() {
             return value("fetch.allowed_private", reason);
+        }
+        if let Err((key, reason)) = self.airtable.check() {
+            return value(&format!("airtable.{key}"), reason);
         }
         if let Err((key, reason)) = self.webhooks.check() {
             return value(&format!("webhooks.{key}"), reason);
@@ -161,8 +168,28 @@ pub fn variable(name: &str) -> String {
     format!("TABLEWRIGHT_{}", name.replace('.', "_").to_uppercase())
 }
 
-/// Variables of the same prefix that are no settings: where the file is, and a client's token.
-const OTHER_VARIABLES: [&str; 2] = ["TABLEWRIGHT_CONFIG", "TABLEWRIGHT_TOKEN"];
+/// The variable other programs of Airtable's know as its address, and the setting it stands for.
+const ENDPOINT: (&str, &str) = ("AIRTABLE_ENDPOINT_URL", "airtable.endpoint_url");
+/// The key that opens stored logins.
+const SECRET_KEY: &str = "TABLEWRIGHT_SECRET_KEY";
+/// A file that holds it.
+const SECRET_KEY_FILE: &str = "TABLEWRIGHT_SECRET_KEY_FILE";
+/// A token for Airtable.
+const API_KEY: &str = "AIRTABLE_API_KEY";
+
+/// Variables of the same prefix that are no settings: where the file is, a client's token, and the
+/// key of what is secret.
+const OTHER_VARIABLES: [&str; 4] = ["TABLEWRIGHT_CONFIG", "TABLEWRIGHT_TOKEN", SECRET_KEY, SECRET_KEY_FILE];
+
+/// What the environment says of logins at Airtable; it is in no file and never shown.
+pub fn given(variable: impl Fn(&str) -> Option<String>) -> Given {
+    let set = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
+    Given {
+        token: set(API_KEY).map(|text| Secret::new(text.trim())),
+        key: set(SECRET_KEY).map(Secret::new),
+        key_file: set(SECRET_KEY_FILE).map(PathBuf::from),
+    }
+}
 
 /// Reads everything. `flags` are settings from the command line; `variables` the environment.
 pub fn load(
@@ -183,6 +210,10 @@ pub fn load(
         flatten("", value, "file", &mut flat);
     }
     let by_variable: BTreeMap<String, &String> = known.iter().map(|name| (variable(name), name)).collect();
+    let variables: Vec<(String, String)> = variables.collect();
+    if let Some((name, text)) = variables.iter().find(|(name, text)| name == ENDPOINT.0 && !text.is_empty()) {
+        flat.insert(ENDPOINT.1.to_owned(), (Value::from(text.as_str()), name.clone()));
+    }
     for (name, text) in variables {
         if !name.starts_with("TABLEWRIGHT_") || OTHER_VARIABLES.contains(&name.as_str()) {
             continue;
@@ -212,7 +243,16 @@ pub fn load(
     let config = Config::deserialize(Value::Object(whole))
         .map_err(|e| Error::Value { place: "configuration".into(), reason: e.to_string() })?;
     config.check()?;
-    let settings = flat.into_iter().map(|(name, (value, source))| Setting { name, value, source }).collect();
+    // As the settings themselves are written: what is secret shows as ***.
+    let mut shown = Flat::new();
+    flatten("", serde_json::to_value(&config).unwrap_or_default(), "", &mut shown);
+    let settings = flat
+        .into_iter()
+        .map(|(name, (_, source))| {
+            let value = shown.remove(&name).map(|(value, _)| value).unwrap_or_default();
+            Setting { name, value, source }
+        })
+        .collect();
     Ok(Loaded { config, settings })
 }
 
@@ -274,6 +314,28 @@ mod tests {
         let wrong = load(None, variables(&[("TABLEWRIGHT_ANSWERS_ROWS", "many")]), Map::new()).unwrap_err();
         assert!(wrong.to_string().contains("answers.rows (from TABLEWRIGHT_ANSWERS_ROWS)"), "{wrong}");
         assert!(wrong.to_string().contains("expected a whole number"), "{wrong}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_and_the_usual_variable_is_understood() {
+        let env = variables(&[
+            ("TABLEWRIGHT_AIRTABLE_OAUTH_CLIENT_SECRET", "hush"),
+            ("AIRTABLE_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("TABLEWRIGHT_SECRET_KEY", "quiet"),
+        ]);
+        let loaded = load(None, env, Map::new()).unwrap();
+        let of = |name: &str| loaded.settings.iter().find(|s| s.name == name).unwrap();
+        assert_eq!(of("airtable.oauth_client_secret").value, "***");
+        assert_eq!(loaded.config.airtable.oauth_client_secret.as_ref().unwrap().reveal(), "hush");
+        assert_eq!(of("airtable.endpoint_url").value, "http://127.0.0.1:1");
+        assert_eq!(of("airtable.endpoint_url").source, "AIRTABLE_ENDPOINT_URL");
+        assert!(!format!("{loaded:?}").contains("hush") && !format!("{loaded:?}").contains("quiet"));
+        let both = variables(&[
+            ("TABLEWRIGHT_AIRTABLE_ENDPOINT_URL", "http://127.0.0.1:2"),
+            ("AIRTABLE_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ]);
+        let loaded = load(None, both, Map::new()).unwrap();
+        assert_eq!(loaded.config.airtable.endpoint_url, "http://127.0.0.1:2");
     }
 
     #[test]

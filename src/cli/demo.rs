@@ -108,7 +108,7 @@ async fn token(server: &Server) -> anyhow::Result<Secret> {
         tokens.revoke(TOKEN_NAME).await?;
     }
     let scopes = ["data.records:read", "data.records:write", "schema.bases:read"].map(String::from);
-    Ok(tokens.create(TOKEN_NAME, &scopes).await?.1)
+    Ok(tokens.create(TOKEN_NAME, &scopes, None).await?.1)
 }
 
 async fn connect(url: &str, token: &Secret) -> anyhow::Result<Client> {

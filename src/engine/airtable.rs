@@ -64,7 +64,29 @@ pub struct Options {
     /// Requests a profile may send in a calendar month (UTC); 0 for no bound. At 80 percent the log
     /// warns, at 100 nothing more is sent.
     pub monthly_calls: u64,
+    /// The id of the OAuth integration that logs in; empty when only tokens are used.
+    pub oauth_client_id: String,
+    /// Its secret, if it has one.
+    pub oauth_client_secret: Option<Secret>,
+    /// What a login by OAuth asks for; the integration has to be registered with it.
+    pub oauth_scopes: Vec<String>,
+    /// The port of this machine a login by OAuth comes back to; 0 for any free one. Airtable knows
+    /// the address by its port: register `http://localhost:PORT/callback`.
+    pub oauth_redirect_port: u16,
 }
+
+/// What a login by OAuth asks for unless the settings say otherwise: all that copies, writes,
+/// comments and webhooks need.
+const OAUTH_SCOPES: [&str; 8] = [
+    "data.records:read",
+    "data.records:write",
+    "data.recordComments:read",
+    "data.recordComments:write",
+    "schema.bases:read",
+    "schema.bases:write",
+    "webhook:manage",
+    "user.email:read",
+];
 
 const ENDPOINT: &str = "https://api.airtable.com";
 const CONTENT: &str = "https://content.airtable.com";
@@ -80,6 +102,10 @@ impl Default for Options {
             timeout_seconds: 60,
             patience_seconds: 45,
             monthly_calls: 0,
+            oauth_client_id: String::new(),
+            oauth_client_secret: None,
+            oauth_scopes: OAUTH_SCOPES.map(str::to_owned).to_vec(),
+            oauth_redirect_port: 0,
         }
     }
 }
@@ -104,7 +130,23 @@ impl Options {
                 return Err((key, "it must be 1 to 600".into()));
             }
         }
+        if self.oauth_scopes.is_empty() {
+            return Err(("oauth_scopes", "Airtable wants at least one".into()));
+        }
+        if self.oauth_scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
+            return Err(("oauth_scopes", "a scope is one word, such as data.records:read".into()));
+        }
         Ok(())
+    }
+
+    /// The integration that logs in by OAuth; `None` when none is set.
+    pub fn integration(&self) -> Option<oauth::Integration> {
+        (!self.oauth_client_id.is_empty()).then(|| oauth::Integration {
+            url: self.oauth_url.clone(),
+            client_id: self.oauth_client_id.clone(),
+            client_secret: self.oauth_client_secret.clone(),
+            scopes: self.oauth_scopes.clone(),
+        })
     }
 
     fn content(&self) -> &str {

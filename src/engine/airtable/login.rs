@@ -181,7 +181,9 @@ impl Login {
     async fn save(&self, held: &mut Held, pair: Pair) -> Result<(), Error> {
         let (name, vault) = (&*self.name, &*self.vault);
         let failed = |why: String| {
-            Error::NotSent(format!("the new tokens of the login {name:?} cannot be stored ({why}); they are held and stored later"))
+            Error::NotSent(format!(
+                "the new tokens of the login {name:?} cannot be stored ({why}); they are held and stored later"
+            ))
         };
         held.unsaved = Some(pair.clone());
         let before = held.opened.as_ref().map(|(_, sealed)| sealed.clone()).unwrap_or_default();

@@ -196,7 +196,7 @@ impl Endpoint {
         self.ask(&[("grant_type", "refresh_token"), ("refresh_token", token.reveal())], now).await
     }
 
-    async fn ask(&self, form: &[(&str, &str)], now: i64) -> Result<Granted, Failure> {
+    fn request(&self, form: &[(&str, &str)]) -> Result<reqwest::RequestBuilder, Failure> {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let Integration { url, client_id, client_secret, .. } = &self.integration;
@@ -212,11 +212,15 @@ impl Endpoint {
                 body.append_pair("client_id", client_id);
             }
         }
-        let request = request
+        Ok(request
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Accept", "application/json")
-            .body(body.finish());
-        let mut answer = request.send().await.map_err(|e| {
+            .body(body.finish()))
+    }
+
+    async fn ask(&self, form: &[(&str, &str)], now: i64) -> Result<Granted, Failure> {
+        let url = &self.integration.url;
+        let mut answer = self.request(form)?.send().await.map_err(|e| {
             let words = format!("{url} cannot be reached: {}", root(&e));
             if e.is_connect() || e.is_builder() { Failure::NotSent(words) } else { Failure::Lost(words) }
         })?;
@@ -309,7 +313,8 @@ mod tests {
         let (begun, url) = begun();
         let state = url.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
         assert_eq!(begun.code(&format!("code=c%2B1&state={state}")).unwrap().reveal(), "c+1");
-        for query in ["", "code=c", "code=c&state=", "code=c&state=other", &format!("code=c&state={state}x")] {
+        for query in ["", "code=c", "code=c&state=", "code=c&state=other", &format!("code=c&state={state}x")]
+        {
             assert!(matches!(begun.code(query), Err(Denied::State)), "{query}");
         }
         let denied = begun.code(&format!("error=access_denied&error_description=No%0Ame&state={state}"));

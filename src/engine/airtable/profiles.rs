@@ -13,7 +13,7 @@ use tablewright_core::suggest::{did_you_mean, nearest};
 use tablewright_core::{Code, Fault};
 
 use super::login::{Held, Kept, Login, Vault, locked};
-use super::oauth::{Endpoint, Failure, Integration};
+use super::oauth::{Endpoint, Failure};
 use super::seal::{KeyPlace, Seal};
 use super::{Airtable, Ask, BoxFuture, Credentials, Error, Options, Session, WhoAmI};
 use crate::store::Store;
@@ -161,9 +161,8 @@ impl Profiles {
         given: Given,
         airtable: Airtable,
     ) -> Self {
-        let endpoint = options
-            .integration()
-            .map(|integration| Endpoint { airtable: airtable.clone(), integration });
+        let endpoint =
+            options.integration().map(|integration| Endpoint { airtable: airtable.clone(), integration });
         let vault = Vault {
             store,
             clock,
@@ -215,6 +214,19 @@ impl Profiles {
     pub async fn session(&self, name: &str) -> Result<Session, Fault> {
         self.require(name).await?;
         Ok(self.shared.airtable.session(name, Arc::new(self.login(name))))
+    }
+
+    /// A login, asked whose it is, with what may be shown of it.
+    pub async fn recognize(&self, name: &str) -> Result<Profile, Fault> {
+        let session = self.session(name).await?;
+        let who = session.whoami(&ask()).await.map_err(Fault::from)?.value;
+        let mut profile = self.shown(name).await?;
+        profile.info = profile.info.told(who);
+        if name != ENVIRONMENT {
+            let info = serde_json::to_value(&profile.info).unwrap_or_default();
+            self.store().describe_profile(name, &info).await.map_err(Fault::from)?;
+        }
+        Ok(profile)
     }
 
     async fn require(&self, name: &str) -> Result<(), Fault> {
@@ -346,8 +358,7 @@ impl Profiles {
         let sealed = sealed.map_err(|e| Fault::new(Code::Internal, e.to_string()))?;
         let now = self.shared.vault.clock.now_ms();
         let info = serde_json::to_value(info).unwrap_or_default();
-        let stored =
-            StoredProfile { name: name.to_owned(), info, sealed, created_at: now, updated_at: now };
+        let stored = StoredProfile { name: name.to_owned(), info, sealed, created_at: now, updated_at: now };
         let login = self.login(name);
         self.store().keep_profile(&stored).await.map_err(Fault::from)?;
         login.reset().await;
@@ -369,7 +380,9 @@ fn read(profile: &StoredProfile) -> Result<Info, Fault> {
 fn check_token(token: &Secret) -> Result<Secret, Fault> {
     let text = token.reveal().trim();
     let bad = |why: &str| {
-        let message = format!("this is no personal access token ({why}); make one at https://airtable.com/create/tokens");
+        let message = format!(
+            "this is no personal access token ({why}); make one at https://airtable.com/create/tokens"
+        );
         Err(Fault::new(Code::InvalidArguments, message))
     };
     if text.is_empty() {

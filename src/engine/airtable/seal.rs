@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tablewright_core::secret::Secret;
 
 /// The key file in the data directory, when no other key is named.
-pub const KEY_FILE: &str = "secret.key";
+pub(super) const KEY_FILE: &str = "secret.key";
 
 /// Bytes of a key.
 const KEY_LEN: usize = 32;
@@ -23,18 +23,18 @@ const FORM: &str = "1";
 
 /// Where a key may come from, as the environment and the data directory say.
 #[derive(Debug, Clone, Default)]
-pub struct KeyPlace {
+pub(super) struct KeyPlace {
     /// The key itself (`TABLEWRIGHT_SECRET_KEY`).
-    pub key: Option<Secret>,
+    pub(super) key: Option<Secret>,
     /// A file that holds it (`TABLEWRIGHT_SECRET_KEY_FILE`).
-    pub file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     /// The data directory, whose own key file is used when nothing is named.
-    pub directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 /// Why something was not sealed or opened.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The key that is named cannot be used.
     #[error("{place}: {reason}")]
     Key {
@@ -81,7 +81,8 @@ impl Seal {
         }
         if let Some(file) = &place.file {
             let name = format!("TABLEWRIGHT_SECRET_KEY_FILE ({})", file.display());
-            let text = read_file(file).map_err(|e| Error::Key { place: name.clone(), reason: e.to_string() })?;
+            let text =
+                read_file(file).map_err(|e| Error::Key { place: name.clone(), reason: e.to_string() })?;
             return Self::read(&text, &name);
         }
         let file = place.directory.join(KEY_FILE);
@@ -95,7 +96,8 @@ impl Seal {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_make => {
                 let mut bytes = [0; KEY_LEN];
                 getrandom::fill(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
-                write_file(&file, &BASE64_STANDARD_NO_PAD.encode(bytes)).map_err(|e| broken(e.to_string()))?;
+                write_file(&file, &BASE64_STANDARD_NO_PAD.encode(bytes))
+                    .map_err(|e| broken(e.to_string()))?;
                 Self::of(&bytes, &shown)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoKey(file)),
@@ -148,10 +150,8 @@ impl Seal {
         let mut bytes = BASE64_STANDARD_NO_PAD.decode(body).map_err(|_| Error::Damaged)?;
         let (nonce, text) = bytes.split_at_mut_checked(NONCE_LEN).ok_or(Error::Damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Damaged)?;
-        let opened = self
-            .key
-            .open_in_place(nonce, Aad::from(name.as_bytes()), text)
-            .map_err(|_| Error::Damaged)?;
+        let opened =
+            self.key.open_in_place(nonce, Aad::from(name.as_bytes()), text).map_err(|_| Error::Damaged)?;
         std::str::from_utf8(opened).map(Secret::new).map_err(|_| Error::Damaged)
     }
 
@@ -226,8 +226,7 @@ mod tests {
     use super::*;
 
     fn place(name: &str) -> KeyPlace {
-        let directory =
-            std::env::temp_dir().join(format!("tablewright-seal-{name}-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("tablewright-seal-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
         KeyPlace { directory, ..KeyPlace::default() }

@@ -111,7 +111,7 @@ enum Broken {
 }
 
 impl Shared {
-    fn client(&self) -> Result<&reqwest::Client, Error> {
+    pub(super) fn client(&self) -> Result<&reqwest::Client, Error> {
         let made = self.client.get_or_init(|| {
             reqwest::Client::builder()
                 .redirect(Policy::none())

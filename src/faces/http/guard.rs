@@ -67,7 +67,9 @@ impl Guard {
     pub fn caller(&self, headers: &HeaderMap, face: &'static str) -> Option<Caller> {
         let inner = &*self.0;
         match &inner.entry {
-            Entry::Anyone => Some(Caller { principal: inner.local.clone(), face, rights: inner.flags, profile: None }),
+            Entry::Anyone => {
+                Some(Caller { principal: inner.local.clone(), face, rights: inner.flags, profile: None })
+            }
             Entry::Tokens(tokens) => tokens.check(bearer(headers)?, face, inner.flags),
         }
     }
