@@ -1,5 +1,7 @@
 //! What a person does to a data directory: the same here and through its owner.
 
+pub mod logins;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,6 +73,8 @@ pub enum Command {
         name: String,
         /// What it may do.
         scopes: Vec<String>,
+        /// The login whose bases alone it sees.
+        profile: Option<String>,
     },
     /// All tokens.
     ListTokens,
@@ -78,6 +82,11 @@ pub enum Command {
     RevokeToken {
         /// Name or id.
         token: String,
+    },
+    /// Something about logins at Airtable.
+    Logins {
+        /// What.
+        command: logins::Command,
     },
 }
 
@@ -94,6 +103,7 @@ impl Command {
             Self::CreateToken { .. } => "token create",
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
+            Self::Logins { command } => command.name(),
         }
     }
 }
@@ -133,21 +143,43 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             for (id, name) in app.engine.bases().iter() {
                 let snapshot = app.engine.snapshot(*id).await?;
                 let tables = snapshot.schema.tables.len();
-                listed.push(json!({"id": id, "name": name, "tables": tables, "records": snapshot.records()}));
+                let mut base =
+                    json!({"id": id, "name": name, "tables": tables, "records": snapshot.records()});
+                match app.engine.login_of(*id) {
+                    Some(login) => {
+                        base["lives"] = json!("airtable");
+                        base["profile"] = json!(&*login);
+                    }
+                    None => base["lives"] = json!("here"),
+                }
+                listed.push(base);
             }
             Ok(Value::Array(listed))
         }
         Command::DeleteBase { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
             call.about(id);
+            if app.engine.login_of(id).is_some() {
+                let message = format!(
+                    "{name:?} lives in Airtable and is deleted there; `tablewright base forget {id}` removes the copy that is here"
+                );
+                return Err(Fault::new(Code::InvalidArguments, message));
+            }
             app.engine.delete(id, "local".into()).await?;
             Ok(json!({"deleted": id, "name": name}))
         }
-        Command::CreateToken { name, scopes } => {
-            let (stored, secret) = app.tokens.create(&name, &scopes, None).await?;
-            Ok(
-                json!({"id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()}),
-            )
+        Command::CreateToken { name, scopes, profile } => {
+            if let Some(profile) = &profile {
+                app.profiles.session(profile).await?;
+            }
+            let (stored, secret) = app.tokens.create(&name, &scopes, profile.as_deref()).await?;
+            let mut made = json!({
+                "id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()
+            });
+            if let Some(profile) = profile {
+                made["profile"] = json!(profile);
+            }
+            Ok(made)
         }
         Command::ListTokens => {
             serde_json::to_value(&*app.tokens.list()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
@@ -156,6 +188,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             app.tokens.revoke(&token).await?;
             Ok(json!({"revoked": token}))
         }
+        Command::Logins { command } => logins::run(app, command).await,
     }
 }
 

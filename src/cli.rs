@@ -2,7 +2,9 @@
 
 mod args;
 mod base;
+mod connect;
 mod demo;
+mod disconnect;
 mod doctor;
 mod formula;
 mod generate;
@@ -53,6 +55,8 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Serve(serve) => serve.run(&global).await,
         Command::Demo(options) => demo::run(&global, options).await,
         Command::Base(command) => base::run(&global, command).await,
+        Command::Connect(options) => connect::run(&global, options).await,
+        Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
         Command::Install(options) => install::run(&global, options),

@@ -112,6 +112,16 @@ pub enum Command {
     /// Import, export, list and delete bases.
     #[command(subcommand)]
     Base(Base),
+    /// Log in at Airtable and choose bases to copy.
+    Connect(Connect),
+    /// Forget a login at Airtable.
+    Disconnect {
+        /// Its name.
+        name: String,
+        /// Forget the copies of the bases that are read with it too.
+        #[arg(long)]
+        forget: bool,
+    },
     /// Make, list and revoke access tokens for HTTP.
     #[command(subcommand)]
     Token(Token),
@@ -210,6 +220,38 @@ pub struct Demo {
     pub port: u16,
 }
 
+/// Logging in at Airtable.
+#[derive(Debug, clap::Args)]
+pub struct Connect {
+    /// What the login is called here; `environment` is the token in AIRTABLE_API_KEY.
+    #[arg(long, default_value = "default")]
+    pub name: String,
+    /// Read a personal access token from standard input.
+    #[arg(long)]
+    pub token_stdin: bool,
+    /// Log in with the browser.
+    #[arg(long, conflicts_with = "token_stdin")]
+    pub oauth: bool,
+    /// A base to copy, by id, name or URL; may be given several times.
+    #[arg(long = "base", value_name = "BASE")]
+    pub bases: Vec<String>,
+    /// A table of that base to copy, instead of all; may be given several times.
+    #[arg(long = "table", value_name = "TABLE", requires = "bases", conflicts_with = "all")]
+    pub tables: Vec<String>,
+    /// Copy every base the login grants.
+    #[arg(long, conflicts_with = "bases")]
+    pub all: bool,
+    /// List the logins.
+    #[arg(long, conflicts_with_all = ["token_stdin", "oauth", "bases", "all", "new_key"])]
+    pub list: bool,
+    /// Ask nothing.
+    #[arg(long)]
+    pub yes: bool,
+    /// Seal this login although others were sealed with a key that is gone.
+    #[arg(long)]
+    pub new_key: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Base {
     /// Take in a base file.
@@ -238,6 +280,14 @@ pub enum Base {
         #[arg(long)]
         yes: bool,
     },
+    /// Remove the copy of a base that lives in Airtable; nothing changes there.
+    Forget {
+        /// Name, id or URL.
+        base: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -250,6 +300,9 @@ pub enum Token {
         /// What it may do.
         #[arg(long, value_delimiter = ',', default_value = "data.records:read,schema.bases:read")]
         scopes: Vec<String>,
+        /// See the bases of this login at Airtable alone.
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
     },
     /// List the tokens.
     List,

@@ -110,8 +110,12 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                 say(&listed)?;
             } else if let Some(bases) = listed.as_array() {
                 for base in bases {
+                    let lives = match base["profile"].as_str() {
+                        Some(profile) => format!("in Airtable, read with {profile}"),
+                        None => "here".to_owned(),
+                    };
                     say(format_args!(
-                        "{}  {}  ({} tables, {} records)",
+                        "{}  {}  ({} tables, {} records; lives {lives})",
                         text(base, "id"),
                         crate::output::shown(text(base, "name")),
                         base["tables"],
@@ -119,27 +123,39 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     ))?;
                 }
                 if bases.is_empty() {
-                    say("no bases; import one with `tablewright base import FILE`")?;
+                    say(
+                        "no bases; import one with `tablewright base import FILE`, or copy one with `tablewright connect`",
+                    )?;
                 }
             }
         }
         Base::Delete { base, yes } => {
             if !yes {
-                // A name that is not there is the first thing to say.
-                let listed = administer(global, admin::Command::ListBases).await?;
-                let known: Vec<(BaseId, String)> = listed
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|b| Some((text(b, "id").parse().ok()?, text(b, "name").to_owned())))
-                    .collect();
-                find_base(&known, &base)?;
+                is_there(global, &base).await?;
             }
-            if !yes && !confirm(&base)? {
+            if !yes && !confirm(&format!("Delete base {base:?} and everything in it?"))? {
                 anyhow::bail!("nothing was deleted; say --yes to delete without being asked");
             }
             let done = administer(global, admin::Command::DeleteBase { base }).await?;
             if global.json { say(&done)? } else { say(format_args!("deleted {:?}", text(&done, "name")))? }
+        }
+        Base::Forget { base, yes } => {
+            if !yes {
+                is_there(global, &base).await?;
+            }
+            if !yes && !confirm(&format!("Remove the copy of base {base:?} from this machine?"))? {
+                anyhow::bail!("nothing was removed; say --yes to remove without being asked");
+            }
+            let command = admin::logins::Command::Forget { base };
+            let done = administer(global, admin::Command::Logins { command }).await?;
+            if global.json {
+                say(&done)?;
+            } else {
+                say(format_args!(
+                    "removed the copy of {:?}; in Airtable nothing has changed",
+                    text(&done, "name")
+                ))?;
+            }
         }
     }
     Ok(())
@@ -162,11 +178,24 @@ fn say_files(done: &Value, how: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn confirm(base: &str) -> anyhow::Result<bool> {
+/// A name that is not there is the first thing to say.
+async fn is_there(global: &Global, base: &str) -> anyhow::Result<()> {
+    let listed = administer(global, admin::Command::ListBases).await?;
+    let known: Vec<(BaseId, String)> = listed
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|b| Some((text(b, "id").parse().ok()?, text(b, "name").to_owned())))
+        .collect();
+    find_base(&known, base)?;
+    Ok(())
+}
+
+fn confirm(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    write!(std::io::stderr(), "Delete base {base:?} and everything in it? Type yes: ")?;
+    write!(std::io::stderr(), "{question} Type yes: ")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")

@@ -9,8 +9,8 @@ use crate::output::say;
 
 pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
     match command {
-        Token::Create { name, scopes } => {
-            let made = administer(global, Command::CreateToken { name, scopes }).await?;
+        Token::Create { name, scopes, profile } => {
+            let made = administer(global, Command::CreateToken { name, scopes, profile }).await?;
             // The token alone, so that a script can keep it.
             let token = made["token"].as_str().unwrap_or_default();
             let said = if global.json { say(&made) } else { say(token) };
@@ -32,11 +32,13 @@ pub(super) async fn run(global: &Global, command: Token) -> anyhow::Result<()> {
                 let scopes: Vec<&str> =
                     token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 let of = |key: &str| token[key].as_str().unwrap_or_default();
+                let only = token["profile"].as_str().map(|name| format!("  bases of {name} alone"));
                 say(format_args!(
-                    "{}  {}  {state}  {}",
+                    "{}  {}  {state}  {}{}",
                     of("id"),
                     crate::output::shown(of("name")),
-                    scopes.join(",")
+                    scopes.join(","),
+                    only.unwrap_or_default()
                 ))?;
             }
         }

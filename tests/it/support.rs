@@ -51,7 +51,8 @@ impl Data {
         let mut command = Command::new(program());
         command.args(args).arg("--data-dir").arg(self.path());
         // Only what a test sets itself counts.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TABLEWRIGHT_")) {
+        let ours = |name: &str| name.starts_with("TABLEWRIGHT_") || name.starts_with("AIRTABLE_");
+        for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
         command.env("TABLEWRIGHT_OWNER_IDLE_SECONDS", "20");

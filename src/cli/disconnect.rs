@@ -1,0 +1,22 @@
+//! `disconnect`
+
+use super::args::Global;
+use super::base::administer;
+use crate::admin::{Command, logins};
+use crate::output::{say, shown};
+
+pub(super) async fn run(global: &Global, name: String, forget: bool) -> anyhow::Result<()> {
+    let command = logins::Command::Remove { name: name.clone(), forget };
+    let done = administer(global, Command::Logins { command }).await?;
+    if global.json {
+        return say(&done);
+    }
+    let bases = done["forgotten"].as_array().map_or(0, Vec::len);
+    if bases > 0 {
+        say(format_args!("removed the copies of {bases} bases; in Airtable nothing has changed"))?;
+    }
+    say(format_args!(
+        "forgot the login {}; its token stays valid until you delete it at https://airtable.com/create/tokens",
+        shown(&name)
+    ))
+}
