@@ -9,6 +9,7 @@ pub mod compute;
 pub mod fetch;
 pub mod files;
 pub mod local;
+pub mod replica;
 pub mod store;
 mod writer;
 

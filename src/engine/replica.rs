@@ -1,0 +1,3 @@
+//! Bases that live in Airtable, held here as copies.
+
+pub mod outbox;

@@ -1,0 +1,3 @@
+//! Writes to a base that lives in Airtable.
+
+mod queue;
