@@ -25,6 +25,8 @@ pub use create::other_side_name;
 pub use draft::Draft;
 pub use links::complete_inverses;
 pub use options::fill_in;
+pub(crate) use upsert::merge_text;
+pub(crate) use values::natural_cell;
 
 /// A write to one table of a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

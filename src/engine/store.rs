@@ -9,6 +9,7 @@ pub mod read;
 pub mod tasks;
 pub mod tokens;
 pub mod upstream;
+pub mod upstream_writes;
 pub mod webhooks;
 pub mod write;
 

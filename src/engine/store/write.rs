@@ -5,6 +5,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use tablewright_core::model::{Base, BaseId, TableId};
 
 use super::tasks::{TaskPart, add_part};
+use super::upstream_writes;
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
 use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
@@ -97,6 +98,8 @@ pub struct Batch {
     pub audit: Vec<AuditEntry>,
     /// Parts of tasks that are done with this batch, and what became of them.
     pub task_parts: Vec<(TaskPart, Value)>,
+    /// Requests to Airtable, by the number they were noted under, and what became of each record.
+    pub journal: Vec<(i64, Value)>,
 }
 
 /// A row's cells as the store keeps them, by field id: those that were written, not those that
@@ -170,8 +173,12 @@ impl Store {
             forget_comments(&mut tx, change).await?;
             numbers.push(log_change(&mut tx, change).await?);
         }
+        for (id, outcome) in &batch.journal {
+            upstream_writes::settle(&mut tx, *id, outcome).await?;
+        }
         for (part, outcome) in &batch.task_parts {
             add_part(&mut tx, part, outcome).await?;
+            upstream_writes::forget_part(&mut tx, part).await?;
         }
         write_audit(&mut tx, &batch.audit).await?;
         tx.commit().await?;

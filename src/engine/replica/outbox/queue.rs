@@ -29,7 +29,10 @@ pub(super) enum Verb {
     Update,
     Replace,
     /// Merged on these fields; `replace` empties what is not named in records that are updated.
-    Upsert { on: Vec<FieldId>, replace: bool },
+    Upsert {
+        on: Vec<FieldId>,
+        replace: bool,
+    },
     Delete,
 }
 
@@ -100,8 +103,6 @@ pub(super) struct Queue {
     claims: FxHashMap<Touch, VecDeque<(GroupId, usize)>>,
     /// Tables to which nothing that may make records is sent, and how often each is held.
     held: FxHashMap<TableId, usize>,
-    /// Records that may come into being by requests in flight, by table.
-    making: FxHashMap<TableId, usize>,
     next: GroupId,
 }
 
@@ -188,16 +189,6 @@ impl Queue {
         }
         let Some(group) = self.groups.get_mut(&unit.group) else { return };
         group.flying -= unit.items.len();
-        if group.kind.makes() {
-            let table = group.kind.table;
-            let left = self.making.get_mut(&table).map_or(0, |n| {
-                *n -= unit.items.len();
-                *n
-            });
-            if left == 0 {
-                self.making.remove(&table);
-            }
-        }
         self.drop_if_done(unit.group);
     }
 
@@ -235,9 +226,9 @@ impl Queue {
         }
     }
 
-    /// How many records that requests in flight may make in a table.
-    pub(super) fn making(&self, table: TableId) -> usize {
-        self.making.get(&table).copied().unwrap_or_default()
+    /// Whether a table is held.
+    pub(super) fn is_held(&self, table: TableId) -> bool {
+        self.held.contains_key(&table)
     }
 
     /// The oldest group of a caller that can be sent, and its kind; with `kind`, of that kind.
@@ -294,9 +285,6 @@ impl Queue {
             }
         }
         group.flying += unit.items.len();
-        if group.kind.makes() {
-            *self.making.entry(group.kind.table).or_default() += unit.items.len();
-        }
         if group.waiting.is_empty() {
             self.unlist(unit.group);
         }
