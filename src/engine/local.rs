@@ -26,6 +26,8 @@ pub(crate) use draft::Before;
 pub use draft::Draft;
 pub use links::complete_inverses;
 pub use options::fill_in;
+pub(crate) use upsert::merge_text;
+pub(crate) use values::natural_cell;
 
 /// A write to one table of a base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

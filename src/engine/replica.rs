@@ -26,6 +26,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +61,13 @@ pub struct Options {
     /// Without a webhook: seconds between two listings of a whole table, which show deletions
     /// (10 to 86,400).
     pub relist_seconds: u64,
+    /// When the answer to a create was lost: milliseconds until its records are looked for
+    /// (0 to 60,000).
+    pub first_look_ms: u64,
+    /// Milliseconds from that look to the second one, which decides (0 to 120,000).
+    pub second_look_ms: u64,
+    /// Most records that wait to be written to one base (1,000 to 1,000,000); more are refused.
+    pub max_waiting: usize,
 }
 
 impl Default for Options {
@@ -72,6 +80,9 @@ impl Default for Options {
             wait_seconds: 10,
             webhooks: true,
             relist_seconds: 1_800,
+            first_look_ms: 2_000,
+            second_look_ms: 10_000,
+            max_waiting: 10_000,
         }
     }
 }
@@ -86,6 +97,9 @@ impl Options {
             ("max_staleness_seconds", self.max_staleness_seconds, 1, 86_400),
             ("wait_seconds", self.wait_seconds, 1, 120),
             ("relist_seconds", self.relist_seconds, 10, 86_400),
+            ("first_look_ms", self.first_look_ms, 0, 60_000),
+            ("second_look_ms", self.second_look_ms, 0, 120_000),
+            ("max_waiting", self.max_waiting as u64, 1_000, 1_000_000),
         ] {
             if !(least..=most).contains(&value) {
                 return Err((key, format!("it must be {least} to {most}")));
@@ -161,8 +175,26 @@ pub struct Status {
 /// One copy and what is sent to it.
 struct Copy {
     held: Arc<Held>,
-    outbox: Outbox,
+    /// What writes to it go through, made with the first one; and with which login.
+    outbox: Mutex<Option<(String, Outbox)>>,
     stop: CancellationToken,
+}
+
+impl Copy {
+    async fn outbox(&self) -> Result<Outbox, Fault> {
+        let mut kept = self.outbox.lock().await;
+        let profile = self.held.cloud().profile;
+        if let Some((_, outbox)) = kept.as_ref().filter(|(with, _)| *with == profile) {
+            return Ok(outbox.clone());
+        }
+        let held = &self.held;
+        let Options { first_look_ms, second_look_ms, max_waiting, .. } = held.options;
+        let options = outbox::Options { first_look_ms, second_look_ms, max_waiting };
+        let (store, clock) = (held.engine.store().clone(), held.engine.clock().clone());
+        let made = Outbox::new(held.base, held.session().await?, held.clone(), store, clock, options);
+        *kept = Some((profile, made.clone()));
+        Ok(made)
+    }
 }
 
 struct Shared {
@@ -210,9 +242,8 @@ impl Replica {
         let Shared { engine, airtable, profiles, options, .. } = &*self.shared;
         let (engine, airtable) = (engine.clone(), airtable.clone());
         let held = Held::new(base, cloud, state, engine, airtable, profiles.clone(), options.clone());
-        let held = Arc::new(held);
-        let outbox = Outbox::new(held.clone());
-        let copy = Arc::new(Copy { held, outbox, stop: self.shared.stop.child_token() });
+        let copy = Copy { held: Arc::new(held), outbox: Mutex::default(), stop: self.shared.stop.child_token() };
+        let copy = Arc::new(copy);
         self.shared.copies.write().unwrap_or_else(PoisonError::into_inner).insert(base, copy.clone());
         copy
     }
@@ -286,7 +317,7 @@ impl Replica {
         face: &str,
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
-        self.of(base)?.outbox.write(write, by, face, part).await
+        self.of(base)?.outbox().await?.write(write, by, face, part).await
     }
 
     /// Something of a base was changed in Airtable by us, beside its records: looks at its schema

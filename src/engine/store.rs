@@ -11,6 +11,7 @@ mod replicas;
 pub mod tasks;
 pub mod tokens;
 pub mod upstream;
+pub mod upstream_writes;
 pub mod webhooks;
 pub mod write;
 

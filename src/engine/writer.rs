@@ -266,7 +266,8 @@ impl Group {
         let empty = self.batch.changes.is_empty()
             && self.batch.audit.is_empty()
             && self.batch.schemas.is_empty()
-            && self.batch.task_parts.is_empty();
+            && self.batch.task_parts.is_empty()
+            && self.batch.journal.is_empty();
         let _no_load = shared.loading.lock().await;
         let written = if empty { Ok(Vec::new()) } else { shared.store.apply(&self.batch).await };
         match written {

@@ -30,15 +30,15 @@ CREATE TABLE replicas (
     state TEXT NOT NULL               -- JSON: webhook and cursor, tables and how far each is
 );
 
--- Requests that write to Airtable: noted before they are sent, settled after a crash.
+-- Requests that write to Airtable for a part of a task: noted before they are sent, settled after a
+-- crash, gone when the part is done.
 CREATE TABLE upstream_writes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     base TEXT NOT NULL,
     table_id TEXT NOT NULL,
-    task TEXT,                        -- the task and part it belongs to, if any
-    part BIGINT,
-    first BIGINT NOT NULL,            -- the place of its first record in the write
-    body TEXT NOT NULL,               -- JSON: what is written
+    task TEXT NOT NULL,
+    part BIGINT NOT NULL,
+    places TEXT NOT NULL,             -- JSON: the places of its records in the write
     sent_at BIGINT NOT NULL,
     outcome TEXT                      -- JSON: what became of each record, once known
 );

@@ -161,6 +161,17 @@ fn held_key(field: &Field, cell: &Cell) -> Option<String> {
     }
 }
 
+/// The value of a merge field in a form in which values that Airtable may take for equal are equal;
+/// empty for none.
+pub(crate) fn merge_text(field: &Field, value: &Value, typecast: bool) -> String {
+    let key = match values::accept(field, value, typecast) {
+        Ok(Accepted::Cell(cell)) => held_key(field, &cell),
+        Ok(Accepted::Choices(names)) => choices_key(field, names),
+        Ok(Accepted::Links(_)) | Err(_) => Some(value.to_string()),
+    };
+    key.map(|key| key.trim().to_lowercase()).unwrap_or_default()
+}
+
 fn ambiguous(table: &Table, fields: &[usize], ids: &[RecordId]) -> Fault {
     let names: Vec<String> = fields.iter().map(|at| format!("{:?}", table.fields[*at].name)).collect();
     let shown: Vec<String> = ids.iter().take(5).map(ToString::to_string).collect();

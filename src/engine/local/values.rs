@@ -360,6 +360,15 @@ fn attachments(field: &Field, value: &Value) -> Result<Cell, Fault> {
     Ok(Cell::Json(Arc::new(Value::Array(kept))))
 }
 
+/// The cell of a value that fits its field without being converted; `None` for what does not, for
+/// nothing, and for choices and links, which are told by name.
+pub(crate) fn natural_cell(field: &Field, value: &Value) -> Option<Cell> {
+    match accept(field, value, false) {
+        Ok(Accepted::Cell(cell)) if !cell.is_blank() => Some(cell),
+        _ => None,
+    }
+}
+
 /// A number cell as JSON, for fields the engine fills in.
 pub(super) fn auto(number: i64) -> Cell {
     Cell::Number(json_number(number as f64).as_f64().unwrap_or_default())

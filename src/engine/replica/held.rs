@@ -1,10 +1,9 @@
 //! The copy of one base: what is taken into it, and how fresh it is.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use rustc_hash::FxHashSet;
 use tablewright_core::model::{BaseId, TableId};
 use tablewright_core::{Code, Fault};
@@ -18,8 +17,7 @@ use super::take::{Delta, How, TableDelta};
 use super::{Options, Source, Want};
 use crate::airtable::budget;
 use crate::airtable::profiles::Profiles;
-use crate::airtable::{Airtable, Ask, Priority, Session};
-use crate::store::Store;
+use crate::airtable::{Airtable, Ask, BoxFuture, Priority, Session};
 use crate::store::read::Cloud;
 use crate::writer::Absorbed;
 use crate::{Engine, Snapshot};
@@ -29,6 +27,9 @@ const SYNC: &str = "sync";
 
 /// How long Airtable may take to say what is new before reads stop waiting for it, in milliseconds.
 const SLOW: i64 = 3_000;
+
+/// How long a schema that was fetched counts as the present one for a write, in milliseconds.
+const JUST_NOW: i64 = 1_000;
 
 /// A turn of looking for news.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,8 @@ pub(crate) struct Held {
     guard: std::sync::Mutex<Guard>,
     /// How far the copy is; held while something is taken in, so that one follows the other.
     state: Mutex<State>,
+    /// The schema looked different from the copy.
+    pub(crate) suspicious: AtomicBool,
     /// Since when news are being looked for; 0 when they are not.
     looking_since: AtomicI64,
     /// Tables that were copied.
@@ -112,6 +115,7 @@ impl Held {
             as_of: AtomicI64::new(0),
             dirty_since: AtomicI64::new(i64::MAX),
             last_read: AtomicI64::new(0),
+            suspicious: AtomicBool::new(false),
             looking_since: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
             guard: std::sync::Mutex::default(),
@@ -410,18 +414,6 @@ impl Drop for Waiting<'_> {
 }
 
 impl outbox::Absorb for Held {
-    fn base(&self) -> BaseId {
-        self.base
-    }
-
-    fn store(&self) -> &Store {
-        self.engine.store()
-    }
-
-    fn session(&self) -> BoxFuture<'_, Result<Session, Fault>> {
-        Box::pin(Held::session(self))
-    }
-
     fn begin(&self) -> u64 {
         self.guard().begin()
     }
@@ -447,14 +439,17 @@ impl outbox::Absorb for Held {
         Box::pin(self.engine.snapshot(self.base))
     }
 
-    fn suspect_schema(&self) -> BoxFuture<'_, Result<(), Fault>> {
+    fn suspect_schema(&self) {
+        self.suspicious.store(true, Ordering::Relaxed);
+        self.news.notify_one();
+    }
+
+    fn refresh_schema(&self) -> BoxFuture<'_, Result<Arc<Snapshot>, Fault>> {
         Box::pin(async move {
-            self.note(|state| state.schema_due = true).await?;
-            let asked = self.now();
-            match self.wait(|_, turn| turn.began >= asked && turn.failure.is_none(), asked).await {
-                Some(fault) => Err(fault),
-                None => Ok(()),
+            if self.now() - self.state().await.schema_at > JUST_NOW {
+                super::schema::refresh(self, &self.session().await?).await?;
             }
+            self.engine.snapshot(self.base).await
         })
     }
 }

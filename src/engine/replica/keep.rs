@@ -1,6 +1,7 @@
 //! Keeping the copy of a base fresh: one task looks for news, another lists whole tables.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tablewright_core::Fault;
@@ -115,8 +116,7 @@ async fn until_next(held: &Held, began: i64) -> Duration {
 async fn catch_up(held: &Held) -> Result<(), Fault> {
     let session = held.session().await?;
     let began = held.now();
-    let state = held.state().await;
-    if state.schema_due {
+    if held.suspicious.swap(false, Ordering::Relaxed) || held.state().await.schema_due {
         schema::refresh(held, &session).await?;
     }
     if payloads::has_hook(held, &session).await? {

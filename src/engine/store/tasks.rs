@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::upstream_writes;
 use super::write::Tx;
 use super::{Error, Store};
 
@@ -151,6 +152,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         sqlx::query("DELETE FROM task_parts WHERE task = $1").bind(id).execute(&mut *tx).await?;
+        upstream_writes::forget_task(&mut tx, id).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use tablewright_core::model::{Base, BaseId, TableId};
 use super::read::Cloud;
 use super::replicas::put_replica;
 use super::tasks::{TaskPart, add_part};
+use super::upstream_writes;
 use super::{Error, Store};
 use crate::base::changes::ChangeKind;
 use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
@@ -99,8 +100,8 @@ pub struct Batch {
     pub audit: Vec<AuditEntry>,
     /// Parts of tasks that are done with this batch, and what became of them.
     pub task_parts: Vec<(TaskPart, Value)>,
-    /// Requests that wrote to Airtable, and what became of each of their records.
-    pub upstream: Vec<(i64, Value)>,
+    /// Requests to Airtable, by the number they were noted under, and what became of each record.
+    pub journal: Vec<(i64, Value)>,
     /// How far the copy of a base is, as JSON.
     pub replica: Option<(BaseId, String)>,
 }
@@ -176,15 +177,12 @@ impl Store {
             forget_comments(&mut tx, change).await?;
             numbers.push(log_change(&mut tx, change).await?);
         }
+        for (id, outcome) in &batch.journal {
+            upstream_writes::settle(&mut tx, *id, outcome).await?;
+        }
         for (part, outcome) in &batch.task_parts {
             add_part(&mut tx, part, outcome).await?;
-        }
-        for (id, outcome) in &batch.upstream {
-            sqlx::query("UPDATE upstream_writes SET outcome = $2 WHERE id = $1")
-                .bind(id)
-                .bind(outcome.to_string())
-                .execute(&mut *tx)
-                .await?;
+            upstream_writes::forget_part(&mut tx, part).await?;
         }
         if let Some((base, state)) = &batch.replica {
             put_replica(&mut tx, *base, state).await?;

@@ -41,7 +41,7 @@ pub(super) async fn absorb(
         return Err(Fault::new(Code::Conflict, message));
     }
     let mut batch = Batch {
-        upstream: std::mem::take(&mut delta.journal),
+        journal: std::mem::take(&mut delta.journal),
         task_parts: delta.part.take().into_iter().collect(),
         ..Batch::default()
     };
