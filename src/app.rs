@@ -54,6 +54,7 @@ impl App {
         let (store, clock) = (engine.store().clone(), engine.clock().clone());
         let files = Files::open(directory, config.attachments.clone(), fetcher, store, clock).await?;
         files.sweep_by_the_hour();
+        files.set_reader(std::env::current_exe().context("this program does not know where it is")?);
         // Before anything is written: from now on what webhooks want to hear is noted.
         let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
         let (registry, door, tasks) =

@@ -121,6 +121,11 @@ impl Call {
         self.engine.snapshot(*id).await.map(BaseView::new)
     }
 
+    /// A base as it is now.
+    pub(crate) async fn base_again(&self, base: BaseId) -> Result<BaseView, Fault> {
+        self.engine.snapshot(base).await.map(BaseView::new)
+    }
+
     /// When a base came into the store, in milliseconds since the epoch.
     pub async fn created(&self, base: &BaseView) -> Result<i64, Fault> {
         let created = self.engine.store().created(base.schema().id).await.map_err(Fault::from)?;
@@ -165,7 +170,9 @@ impl Call {
         let view = BaseView::new(self.engine.snapshot(plan.base).await?).table_by_id(plan.table())?;
         let typecast = plan.write.typecast;
         people::complete(self, &view, &mut plan.write.action, typecast).await?;
-        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
+        // Every base lives here.
+        let is_cloud = false;
+        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action, is_cloud).await)
     }
 
     /// Commits a plan without the records that are refused already; the outcome has them too.
