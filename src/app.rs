@@ -74,6 +74,7 @@ impl App {
         let sync = config.sync.clone();
         let replica = Replica::new(engine.clone(), airtable, profiles.clone(), sync);
         replica.load().await?;
+        files.set_reader(std::env::current_exe().context("this program does not know where it is")?);
         // Before anything is written: from now on what webhooks want to hear is noted.
         let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
         let (registry, door, tasks) = (

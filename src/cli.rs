@@ -9,6 +9,7 @@ mod doctor;
 mod formula;
 mod generate;
 mod install;
+mod read_file;
 mod serve;
 mod token;
 
@@ -24,6 +25,7 @@ pub fn run() -> ExitCode {
     let threads = match args.command {
         // A pipe between two streams needs no second thread.
         Command::Serve(ref serve) if serve.is_relay() => 0,
+        Command::ReadFile { .. } => 0,
         _ => std::thread::available_parallelism().map_or(2, |n| n.get()),
     };
     let runtime = if threads == 0 {
@@ -62,6 +64,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Install(options) => install::run(&global, options),
         Command::Doctor => doctor::run(&global).await,
         Command::Generate { check } => generate::run(check),
+        Command::ReadFile { format, path } => read_file::run(&format, &path),
         Command::Owner => {
             let loaded = global.load(Default::default())?;
             let directory = crate::app::data_dir(&loaded.config)?;

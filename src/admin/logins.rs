@@ -141,7 +141,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 let listed = app.profiles.list().await?;
                 let bases = listed.into_iter().find(|profile| profile.name == name).map(|p| p.bases);
                 for base in bases.unwrap_or_default() {
-                    forget_copy(app, base).await?;
+                    app.replica.forget(base, "local").await?;
                     forgotten.push(base);
                 }
             }
@@ -156,8 +156,8 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 );
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
-            forget_copy(app, id).await?;
-            Ok(json!({ "forgotten": id, "name": name }))
+            let left = app.replica.forget(id, "local").await?;
+            Ok(json!({ "forgotten": id, "name": name, "webhookLeft": left }))
         }
         Command::Check => check(app).await,
     }
@@ -234,27 +234,10 @@ async fn copy(
             already.push(entry);
             continue;
         }
-        add_copy(app, login, *base, name, choice.clone()).await?;
+        app.replica.add(login, *base, name, choice.clone()).await?;
         copied.push(entry);
     }
     Ok(json!({ "profile": login, "copied": copied, "already": already }))
-}
-
-/// Begins to copy a base.
-async fn add_copy(
-    _app: &App,
-    login: &str,
-    base: BaseId,
-    name: &str,
-    _tables: Option<Vec<TableId>>,
-) -> Result<(), Fault> {
-    let message = format!("{name:?} ({base}) of the login {login:?} cannot be copied by this version yet");
-    Err(Fault::new(Code::NotReady, message))
-}
-
-/// Forgets the copy of a base.
-async fn forget_copy(app: &App, base: BaseId) -> Result<(), Fault> {
-    app.engine.delete(base, "local".into()).await.map(drop)
 }
 
 async fn choose(
@@ -309,7 +292,10 @@ async fn check(app: &App) -> Result<Value, Fault> {
     for profile in &listed {
         let mut findings = Findings::default();
         if timeout_at(until, look(app, profile, &mut findings)).await.is_err() {
-            let message = format!("Airtable could not be reached, or not be asked everything, within {} s", CHECK_TIME.as_secs());
+            let message = format!(
+                "Airtable could not be reached, or not be asked everything, within {} s",
+                CHECK_TIME.as_secs()
+            );
             findings.warnings.push(message);
         }
         let state = match (findings.failed.is_empty(), findings.warnings.is_empty()) {
@@ -322,7 +308,9 @@ async fn check(app: &App) -> Result<Value, Fault> {
     }
     let held = app.engine.store().logins_of_bases().await.map_err(Fault::from)?;
     for (base, login) in held.iter().filter(|(_, login)| !listed.iter().any(|p| p.name == *login)) {
-        let says = format!("{base} is read with it, and there is no such login: `tablewright connect --name {login}` makes it");
+        let says = format!(
+            "{base} is read with it, and there is no such login: `tablewright connect --name {login}` makes it"
+        );
         checks.push(json!({ "name": login, "state": "failed", "says": says }));
     }
     Ok(Value::Array(checks))

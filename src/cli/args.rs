@@ -141,6 +141,14 @@ pub enum Command {
     /// The background process that holds a data directory; started on demand.
     #[command(hide = true)]
     Owner,
+    /// Print the text of one file; started with bounds for each file whose format is not trusted.
+    #[command(hide = true)]
+    ReadFile {
+        /// `pdf` or `html`.
+        format: String,
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,7 @@
 //! Files in writes: those named by URL are taken in, those named by id must belong to the base.
 
+mod elsewhere;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -67,8 +69,23 @@ fn invalid(field: &str, what: impl std::fmt::Display) -> Fault {
     Fault::new(Code::InvalidAttachment, message).about(field)
 }
 
-/// Replaces every file that a write names by the object its cell will keep.
-pub(crate) async fn take_in(files: &Files, view: &TableView, action: &mut Action) -> Problems {
+/// Refuses fields of other types.
+fn holds_files(field: &Field) -> Result<(), Fault> {
+    if field.kind == FieldType::Attachments {
+        return Ok(());
+    }
+    let message = format!("field {:?} ({}) does not hold files.", field.name, field.type_name);
+    Err(Fault::new(Code::InvalidArguments, message))
+}
+
+/// Replaces every file that a write names by the object its cell will keep. In a cloud base that is
+/// left to Airtable: addresses are passed on as they are, and nothing is fetched.
+pub(crate) async fn take_in(
+    files: &Files,
+    view: &TableView,
+    action: &mut Action,
+    is_cloud: bool,
+) -> Problems {
     let table = view.schema();
     let mut problems = Problems::default();
     if !table.fields.iter().any(|field| field.kind == FieldType::Attachments) {
@@ -92,7 +109,12 @@ pub(crate) async fn take_in(files: &Files, view: &TableView, action: &mut Action
             let held = id.and_then(|id| view.slot(&id)).map(|slot| view.cell(slot, field));
             let held = held.and_then(|cell| cell.to_json(&table.fields[field])).unwrap_or_default();
             for (place, item) in items.iter_mut().enumerate() {
-                match settle(files, base, &held, item).await {
+                let settled = if is_cloud {
+                    pass_on(item).map(|()| None)
+                } else {
+                    settle(files, base, &held, item).await
+                };
+                match settled {
                     Ok(None) => {}
                     Ok(Some((url, filename))) => {
                         let field = name.clone();
@@ -129,6 +151,27 @@ pub(crate) async fn take_in(files: &Files, view: &TableView, action: &mut Action
     }
     problems.failed.sort_by_key(|file| file.record);
     problems
+}
+
+/// Makes an item what Airtable takes: an id to keep a file, or an address it fetches itself.
+fn pass_on(item: &mut Value) -> Result<(), String> {
+    let Some(map) = item.as_object_mut() else { return Err("a file is an object".into()) };
+    match (map.get("id"), map.get("url")) {
+        (Some(Value::String(id)), _) if AttachmentId::is(id) => {
+            // What else a cell shows of a file is refused in a write.
+            map.retain(|key, _| key == "id");
+            Ok(())
+        }
+        (Some(id), _) => {
+            let shown: String = id.to_string().chars().take(40).collect();
+            Err(format!("{shown} is no attachment id"))
+        }
+        (None, Some(Value::String(url))) if url.starts_with("https://") || url.starts_with("http://") => {
+            Ok(())
+        }
+        (None, Some(_)) => Err("a url begins with https:// or http://".into()),
+        (None, None) => Err("a file needs a url or an id".into()),
+    }
 }
 
 /// Makes an item what its cell will keep, or says what to fetch for it.
@@ -244,10 +287,7 @@ impl Call {
         field: &Field,
         file: &StoredAttachment,
     ) -> Result<Outcome, Fault> {
-        if field.kind != FieldType::Attachments {
-            let message = format!("field {:?} ({}) does not hold files.", field.name, field.type_name);
-            return Err(Fault::new(Code::InvalidArguments, message));
-        }
+        holds_files(field)?;
         let files = self.files().clone();
         let _alone = files.appending().lock().await;
         let base = view.base().schema().id.to_string();
@@ -262,5 +302,36 @@ impl Call {
         let cells = Map::from_iter([(field.id.to_string(), Value::Array(items))]);
         let plan = self.plan(&view, Action::Update(vec![(record, cells)]), WriteOptions::default())?;
         self.apply(plan).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_for_airtable_are_passed_on_as_they_are() {
+        for (given, sent) in [
+            (json!({"url": "https://example.org/a?b=c#d", "filename": "a"}), None),
+            (json!({"url": "http://127.0.0.1/a"}), None),
+            (
+                json!({"id": "attA1b2C3d4E5f6G7", "url": "https://x", "size": 3, "type": "text/plain"}),
+                Some(json!({"id": "attA1b2C3d4E5f6G7"})),
+            ),
+        ] {
+            let mut item = given.clone();
+            pass_on(&mut item).unwrap();
+            assert_eq!(item, sent.unwrap_or(given));
+        }
+        for (given, why) in [
+            (json!("https://example.org/a"), "an object"),
+            (json!({"id": "x", "url": "https://example.org/a"}), "no attachment id"),
+            (json!({"url": "ftp://example.org/a"}), "begins with https://"),
+            (json!({"url": 5}), "begins with https://"),
+            (json!({"filename": "a"}), "needs a url or an id"),
+        ] {
+            let refused = pass_on(&mut given.clone()).unwrap_err();
+            assert!(refused.contains(why), "{given}: {refused}");
+        }
     }
 }

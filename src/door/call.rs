@@ -170,6 +170,11 @@ impl Call {
         Ok(BaseView::new(self.engine.snapshot(base).await?, source))
     }
 
+    /// A base as it is now.
+    pub(crate) async fn base_again(&self, base: BaseId) -> Result<BaseView, Fault> {
+        self.held(base).await
+    }
+
     /// When a base came into the store, in milliseconds since the epoch.
     pub async fn created(&self, base: &BaseView) -> Result<i64, Fault> {
         let created = self.engine.store().created(base.schema().id).await.map_err(Fault::from)?;
@@ -222,13 +227,12 @@ impl Call {
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
         self.require_seen(plan.base)?;
         let view = self.held(plan.base).await?.table_by_id(plan.table())?;
-        if view.base().is_cloud() {
-            // People and files of a base that lives in Airtable are Airtable's to know.
-            return Ok(attachments::Problems::default());
+        let is_cloud = view.base().is_cloud();
+        if !is_cloud {
+            let typecast = plan.write.typecast;
+            people::complete(self, &view, &mut plan.write.action, typecast).await?;
         }
-        let typecast = plan.write.typecast;
-        people::complete(self, &view, &mut plan.write.action, typecast).await?;
-        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
+        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action, is_cloud).await)
     }
 
     /// Commits a plan without the records that are refused already; the outcome has them too.

@@ -2,18 +2,22 @@
 //! nothing names them any more.
 
 mod blobs;
+mod elsewhere;
 mod kind;
 mod link;
 mod name;
+mod outgoing;
 mod picture;
 mod show;
 mod sweep;
+mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tablewright_core::clock::Clock;
 use tablewright_core::model::BaseId;
@@ -22,17 +26,20 @@ use tablewright_core::{Code, Fault};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::fetch::{self, Fetcher};
+use crate::fetch::{self, Fetched, Fetcher};
 use crate::store::Store;
 use blobs::{Blobs, Incoming};
+use elsewhere::Failure;
 
 pub use crate::store::attachments::StoredAttachment;
-pub use kind::{SHOWN_IN_PLACE, UNKNOWN, is_text};
+pub use kind::{SHOWN_IN_PLACE, UNKNOWN};
 pub use link::Refused;
 pub use name::percent_encoded;
+pub use outgoing::{Given, Outgoing};
 pub use picture::Variant;
 pub use show::Located;
 pub use sweep::Swept;
+pub use text::{About, FileText, Format, extract};
 
 /// Settings of attachments.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,8 +61,17 @@ pub struct Options {
     pub keep_unused_seconds: u64,
     /// Megapixels of the largest image that is scaled (1 to 200).
     pub image_megapixels: u64,
-    /// Most megabytes of scaled images that are kept.
+    /// Width and height, in pixels, within which a model gets images to look at (64 to 3,000).
+    pub preview_pixels: u32,
+    /// Most megabytes of scaled images, and of texts read out of files, that are kept.
     pub scaled_mb: u64,
+    /// Most megabytes of files that lie elsewhere, such as those of bases in Airtable, that are kept
+    /// once they were looked at (1 to 1,000,000).
+    pub cache_mb: u64,
+    /// Most megabytes of a PDF or HTML file whose text is read (1 to 1,000).
+    pub read_mb: u64,
+    /// Seconds that reading the text of one PDF or HTML file may take (1 to 300).
+    pub read_seconds: u64,
 }
 
 impl Default for Options {
@@ -71,7 +87,11 @@ impl Default for Options {
             link_seconds: 7_200,
             keep_unused_seconds: 3_600,
             image_megapixels: 40,
+            preview_pixels: 1_024,
             scaled_mb: 256,
+            cache_mb: 1_000,
+            read_mb: 50,
+            read_seconds: 20,
         }
     }
 }
@@ -85,6 +105,10 @@ impl Options {
             ("fetch_seconds", self.fetch_seconds, 1, 300),
             ("link_seconds", self.link_seconds, 60, 604_800),
             ("image_megapixels", self.image_megapixels, 1, 200),
+            ("preview_pixels", u64::from(self.preview_pixels), 64, 3_000),
+            ("cache_mb", self.cache_mb, 1, 1_000_000),
+            ("read_mb", self.read_mb, 1, 1_000),
+            ("read_seconds", self.read_seconds, 1, 300),
         ] {
             if !(low..=high).contains(&value) {
                 return Err((key, format!("it must be {low} to {high}, not {value}")));
@@ -99,6 +123,8 @@ const MB: u64 = 1024 * 1024;
 const SCALING: usize = 1;
 /// Images whose header is read at once; some formats are read whole for that.
 const MEASURING: usize = 2;
+/// Files whose text is read at once, each by a process of its own.
+const READING: usize = 2;
 /// Largest file that is looked at as an image, in bytes.
 const MAX_IMAGE: u64 = 50 * MB;
 /// Bytes read from a file at a time.
@@ -123,8 +149,14 @@ struct Shared {
     placing: Mutex<()>,
     /// Held while a file is added to a cell, so that none is lost to another one.
     appending: Mutex<()>,
+    /// Files elsewhere that are being fetched: whoever wants the same one waits.
+    fetching: std::sync::Mutex<FxHashMap<(BaseId, String), Weak<Mutex<()>>>>,
+    fetches: Semaphore,
     scaling: Semaphore,
     measuring: Semaphore,
+    reading: Semaphore,
+    /// The program that reads files.
+    reader: OnceLock<PathBuf>,
     scaled_bytes: AtomicU64,
 }
 
@@ -198,8 +230,12 @@ impl Files {
                 public_url: RwLock::default(),
                 placing: Mutex::new(()),
                 appending: Mutex::new(()),
+                fetching: std::sync::Mutex::default(),
+                fetches: Semaphore::new(elsewhere::FETCHING),
                 scaling: Semaphore::new(SCALING),
                 measuring: Semaphore::new(MEASURING),
+                reading: Semaphore::new(READING),
+                reader: OnceLock::new(),
                 scaled_bytes,
             })
         })
@@ -248,7 +284,7 @@ impl Files {
         }
         let mut incoming = self.shared.blobs.receive().await.map_err(broken)?;
         incoming.push(bytes).await.map_err(broken)?;
-        self.keep(base, about, incoming).await
+        self.keep(base, about, incoming, None).await
     }
 
     /// Fetches a file, within `time` in all. `filename` goes before the name the address suggests.
@@ -259,18 +295,24 @@ impl Files {
         filename: Option<&str>,
         time: Duration,
     ) -> Result<StoredAttachment, Fault> {
-        let mut fetched = self.shared.fetcher.get(url, self.shared.options.url_mb * MB, time).await?;
-        let mut incoming = self.shared.blobs.receive().await.map_err(broken)?;
-        while let Some(piece) = fetched.chunk().await? {
-            incoming.push(piece.as_ref()).await.map_err(broken)?;
-        }
+        let (incoming, fetched) = self.fetch(url, self.shared.options.url_mb * MB, time).await?;
         let suggested = name::of_url(&fetched.url);
         let about = Described {
             filename: filename.unwrap_or(&suggested),
             kind: fetched.content_type.as_deref(),
             ..Described::default()
         };
-        self.keep(base, about, incoming).await
+        self.keep(base, about, incoming, None).await
+    }
+
+    /// Receives what an address has, all of it.
+    async fn fetch(&self, url: &str, most: u64, time: Duration) -> Result<(Incoming, Fetched), Failure> {
+        let mut fetched = self.shared.fetcher.get(url, most, time).await?;
+        let mut incoming = self.shared.blobs.receive().await.map_err(broken)?;
+        while let Some(piece) = fetched.chunk().await? {
+            incoming.push(piece.as_ref()).await.map_err(broken)?;
+        }
+        Ok((incoming, fetched))
     }
 
     /// Copies the file that an address signed by this server hands out, whatever host it names;
@@ -304,6 +346,18 @@ impl Files {
         path: &Path,
         filename: Option<&str>,
     ) -> Result<StoredAttachment, Fault> {
+        let real = self.allowed(path).await?;
+        let suggested = Self::name_of(path);
+        let about = Described::named(filename.unwrap_or(&suggested));
+        self.add_file(base, &real, about, self.shared.options.upload_mb * MB, "upload_mb").await
+    }
+
+    fn name_of(path: &Path) -> String {
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Where a file in one of the folders of the setting `attachments.folders` really lies.
+    async fn allowed(&self, path: &Path) -> Result<PathBuf, Fault> {
         let allowed = self.shared.options.folders.clone();
         let wanted = path.to_owned();
         let found = tokio::task::spawn_blocking(move || {
@@ -318,7 +372,7 @@ impl Files {
         .await
         .map_err(broken)?;
         // The same words whether it is there or not: nobody learns what lies elsewhere.
-        let real = found.filter(|real| !real.starts_with(&self.shared.directory)).ok_or_else(|| {
+        found.filter(|real| !real.starts_with(&self.shared.directory)).ok_or_else(|| {
             let folders = self.shared.options.folders.iter().map(|f| f.display().to_string());
             let folders = folders.collect::<Vec<_>>().join(", ");
             let known = if folders.is_empty() { "none" } else { &folders };
@@ -326,10 +380,7 @@ impl Files {
                 "there is no file {path:?} in a folder that may be read from; folders (setting attachments.folders): {known}"
             );
             Fault::new(Code::Forbidden, message)
-        })?;
-        let suggested = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let about = Described::named(filename.unwrap_or(&suggested));
-        self.add_file(base, &real, about, self.shared.options.upload_mb * MB, "upload_mb").await
+        })
     }
 
     /// Takes in a file that lies beside a base file: `relative` within `folder`, whose real place
@@ -365,14 +416,10 @@ impl Files {
     ) -> Result<StoredAttachment, Fault> {
         let unreadable =
             |e: std::io::Error| Fault::new(Code::InvalidFile, format!("{}: {e}", path.display()));
-        let found = tokio::fs::metadata(path).await.map_err(unreadable)?;
-        if !found.is_file() {
-            return Err(Fault::new(Code::InvalidFile, format!("{} is no regular file", path.display())));
-        }
-        if found.len() > limit {
+        let mut file = Self::regular(path).await?;
+        if file.metadata().await.map_err(unreadable)?.len() > limit {
             return Err(too_large(limit, setting));
         }
-        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let mut incoming = self.shared.blobs.receive().await.map_err(broken)?;
         let mut piece = vec![0u8; PIECE];
         loop {
@@ -386,15 +433,27 @@ impl Files {
                 return Err(too_large(limit, setting));
             }
         }
-        self.keep(base, about, incoming).await
+        self.keep(base, about, incoming, None).await
     }
 
-    /// Gives what was received its place and its row.
+    /// Opens a file, if it is one: a pipe might never answer.
+    async fn regular(path: &Path) -> Result<tokio::fs::File, Fault> {
+        let unreadable =
+            |e: std::io::Error| Fault::new(Code::InvalidFile, format!("{}: {e}", path.display()));
+        if !tokio::fs::metadata(path).await.map_err(unreadable)?.is_file() {
+            return Err(Fault::new(Code::InvalidFile, format!("{} is no regular file", path.display())));
+        }
+        tokio::fs::File::open(path).await.map_err(unreadable)
+    }
+
+    /// Gives what was received its place and its row. With a `source` it lies elsewhere, and no base
+    /// owns it.
     async fn keep(
         &self,
         base: BaseId,
         about: Described<'_>,
         mut incoming: Incoming,
+        source: Option<&str>,
     ) -> Result<StoredAttachment, Fault> {
         let shared = &self.shared;
         let blob = incoming.finish().await.map_err(broken)?;
@@ -418,10 +477,11 @@ impl Files {
             pixels,
             created_at: shared.clock.now_ms(),
             unused_since: None,
+            source: source.map(str::to_owned),
         };
         let _alone = shared.placing.lock().await;
         let held = shared.store.attachment_bytes(base).await?;
-        if held.saturating_add(attachment.size) > shared.options.base_mb * MB {
+        if source.is_none() && held.saturating_add(attachment.size) > shared.options.base_mb * MB {
             let message = format!(
                 "the files of this base would take more than {} MB; delete some, or a person can raise the setting attachments.base_mb",
                 shared.options.base_mb
@@ -433,8 +493,15 @@ impl Files {
             .await
             .map_err(broken)?
             .map_err(broken)?;
+        if let Some(source) = source {
+            // Its content was lost, or it would not have been fetched.
+            shared.store.drop_cached(base, source).await?;
+        }
         while !shared.store.add_attachment(&attachment).await? {
             attachment.id = AttachmentId::random();
+        }
+        if source.is_some() {
+            self.make_cache_fit().await?;
         }
         Ok(attachment)
     }
@@ -447,7 +514,8 @@ impl Files {
     /// The attachment with this id, if `base` owns it, about to be named by a cell: from now on it
     /// stays at least until that write is done.
     pub async fn claim(&self, base: BaseId, id: AttachmentId) -> Result<Option<StoredAttachment>, Fault> {
-        let found = self.shared.store.attachment(id).await?.filter(|found| found.base == base);
+        let owned = |found: &StoredAttachment| found.base == base && found.source.is_none();
+        let found = self.shared.store.attachment(id).await?.filter(owned);
         if let Some(found) = &found
             && found.unused_since.is_some()
             && !self.shared.store.reuse_attachment(found.id).await?

@@ -242,7 +242,8 @@ impl Replica {
         let Shared { engine, airtable, profiles, options, .. } = &*self.shared;
         let (engine, airtable) = (engine.clone(), airtable.clone());
         let held = Held::new(base, cloud, state, engine, airtable, profiles.clone(), options.clone());
-        let copy = Copy { held: Arc::new(held), outbox: Mutex::default(), stop: self.shared.stop.child_token() };
+        let copy =
+            Copy { held: Arc::new(held), outbox: Mutex::default(), stop: self.shared.stop.child_token() };
         let copy = Arc::new(copy);
         self.shared.copies.write().unwrap_or_else(PoisonError::into_inner).insert(base, copy.clone());
         copy

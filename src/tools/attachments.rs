@@ -5,10 +5,11 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tablewright_core::model::RecordId;
 use tablewright_core::model::id::AttachmentId;
 use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
-use tablewright_engine::files::{Described, Files, StoredAttachment, Variant, is_text};
+use tablewright_engine::files::{Described, FileText, Files, Format, Given, StoredAttachment, Variant};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::answer::Image;
 use tablewright_toolkit::arguments::schema_of;
@@ -73,16 +74,25 @@ impl Tool for UploadAttachment {
         let field = view.schema().fields[field].clone();
         let base = view.base().schema().id;
         let files = context.call.files().clone();
-        let stored = match (&args.path, &args.text) {
-            (Some(path), None) => files.add_path(base, Path::new(path), args.filename.as_deref()).await?,
-            (None, Some(text)) => {
-                let filename = args.filename.as_deref().ok_or_else(|| {
-                    Fault::new(Code::InvalidArguments, "a text needs a filename, such as \"notes.md\".")
-                })?;
-                files.add_bytes(base, Described::named(filename), text.as_bytes()).await?
-            }
+        let given = match (&args.path, &args.text) {
+            (Some(path), None) => Given::Path(Path::new(path)),
+            (None, Some(text)) => Given::Text(text),
             _ => {
                 let message = "send either path or text (with filename), not both and not neither.";
+                return Err(Fault::new(Code::InvalidArguments, message));
+            }
+        };
+        if view.base().is_cloud() {
+            let sent = context.call.upload(&view, record, &field, given, args.filename.as_deref()).await?;
+            return Ok(Answer::Structured(uploaded_to_airtable(record, &sent)));
+        }
+        let stored = match (given, args.filename.as_deref()) {
+            (Given::Path(path), filename) => files.add_path(base, path, filename).await?,
+            (Given::Text(text), Some(filename)) => {
+                files.add_bytes(base, Described::named(filename), text.as_bytes()).await?
+            }
+            (Given::Text(_), None) => {
+                let message = "a text needs a filename, such as \"notes.md\".";
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
         };
@@ -102,12 +112,25 @@ impl Tool for UploadAttachment {
     }
 }
 
+/// What Airtable made of a file.
+fn uploaded_to_airtable(record: RecordId, sent: &Value) -> Value {
+    let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let pixels = |key: &str| sent.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let uploaded = Uploaded {
+        record: record.to_string(),
+        id: text("id"),
+        filename: text("filename"),
+        kind: text("type"),
+        size: sent.get("size").and_then(Value::as_u64).unwrap_or_default(),
+        width: pixels("width"),
+        height: pixels("height"),
+        change: None,
+    };
+    serde_json::to_value(uploaded).unwrap_or_default()
+}
+
 /// The record and the place of the attachment field that arguments name.
-fn place(
-    view: &TableView,
-    record: &str,
-    field: &str,
-) -> Result<(tablewright_core::model::RecordId, usize), Fault> {
+fn place(view: &TableView, record: &str, field: &str) -> Result<(RecordId, usize), Fault> {
     let table = view.schema();
     let id = record_id(record)?;
     if view.slot(&id).is_none() {
@@ -165,8 +188,6 @@ pub struct GetArgs {
     skip: usize,
 }
 
-/// How far into a text is read, in bytes.
-const MAX_TEXT: u64 = 8 * 1024 * 1024;
 /// Largest image in an answer, in bytes.
 const MAX_IMAGE: u64 = 1_500_000;
 
@@ -184,34 +205,40 @@ impl Tool for GetAttachment {
         };
         let item = choose(&listed, args.which.as_ref())?;
         let files = context.call.files().clone();
-        let id = item.get("id").and_then(Value::as_str).and_then(|id| id.parse::<AttachmentId>().ok());
-        let base = view.base().schema().id;
-        let stored = match id {
-            Some(id) => files.get(id).await?.filter(|stored| stored.base == base),
-            None => None,
-        };
-        let Some(stored) = stored else {
-            let named = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
-            let note = "The file is not kept here; the base came with its address only.";
-            let shown = Shown { filename: named("filename"), content: named("url"), note: note.into() };
-            return Ok(Answer::Text(shown.text(context)));
+        let held = view.schema().fields[field].clone();
+        let stored = match context.call.file(&view, record, &held, item).await {
+            Ok(stored) => stored,
+            Err(why) => {
+                let named = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+                let content = format!("{}\n{}", named("url"), why.message);
+                let note = "The file is not kept here and could not be fetched from its address; why stands below the address.";
+                let shown = Shown { filename: named("filename"), content: &content, note: note.into() };
+                return Ok(Answer::Text(shown.text(context)));
+            }
         };
         let about = about(context, &files, &stored);
-        if is_text(&stored.kind) {
-            return show_text(context, &files, &stored, about, args.skip).await;
+        if let Some(format) = Format::of(&stored.kind) {
+            return match files.text(&stored, format).await {
+                Ok(read) => Ok(show_text(context, &stored, &read, about, args.skip)),
+                Err(why) => Ok(not_shown(context, &stored, about, &why.message)),
+            };
         }
         match image(&files, &stored).await {
             Ok(image) => {
-                let shown = Shown { filename: &stored.filename, content: "", note: about };
+                let moves = files.moves(&stored).await.unwrap_or_default();
+                let note = if moves { about + "; it moves: this is its first picture" } else { about };
+                let shown = Shown { filename: &stored.filename, content: "", note };
                 Ok(Answer::Image(image, shown.text(context)))
             }
-            Err(why) => {
-                let note = format!("{about}. The content is not shown: {why}.");
-                let shown = Shown { filename: &stored.filename, content: "", note };
-                Ok(Answer::Text(shown.text(context)))
-            }
+            Err(why) => Ok(not_shown(context, &stored, about, &why)),
         }
     }
+}
+
+/// The answer for a file whose content cannot be shown.
+fn not_shown(context: &CallContext, stored: &StoredAttachment, about: String, why: &str) -> Answer {
+    let note = format!("{about}. The content is not shown: {}.", why.trim_end_matches('.'));
+    Answer::Text(Shown { filename: &stored.filename, content: "", note }.text(context))
 }
 
 /// The file of a cell that is meant.
@@ -246,7 +273,12 @@ fn choose<'a>(listed: &'a [Value], which: Option<&Which>) -> Result<&'a Value, F
 
 /// Type, size and address of a file, in one line.
 fn about(context: &CallContext, files: &Files, stored: &StoredAttachment) -> String {
-    let mut line = format!("{}: {}, {} bytes", stored.id, stored.kind, stored.size);
+    // A file that lies elsewhere goes by the id it has there.
+    let id = match &stored.source {
+        Some(source) if AttachmentId::is(source) => source.clone(),
+        _ => stored.id.to_string(),
+    };
+    let mut line = format!("{id}: {}, {} bytes", stored.kind, stored.size);
     if let Some((width, height)) = stored.pixels {
         line.push_str(&format!(", {width} x {height} pixels"));
     }
@@ -273,7 +305,13 @@ impl Shown<'_> {
         push_cell(&mut out, self.filename, context.limits.cell_characters);
         out.push('\n');
         for line in self.content.lines() {
-            push_cell(&mut out, line, usize::MAX);
+            // Tabs do no harm between the lines of a text, and columns are read by them.
+            for (n, piece) in line.split('\t').enumerate() {
+                if n > 0 {
+                    out.push('\t');
+                }
+                push_cell(&mut out, piece, usize::MAX);
+            }
             out.push('\n');
         }
         context.boundary.close(&mut out);
@@ -282,29 +320,29 @@ impl Shown<'_> {
     }
 }
 
-async fn show_text(
+fn show_text(
     context: &CallContext,
-    files: &Files,
     stored: &StoredAttachment,
+    read: &FileText,
     about: String,
     skip: usize,
-) -> Result<Answer, Fault> {
-    let bytes = files.read(stored, MAX_TEXT).await?;
-    let content = String::from_utf8_lossy(&bytes);
+) -> Answer {
     let most = context.limits.characters;
-    let shown: String = content.chars().skip(skip).take(most).collect();
+    let shown: String = read.text.chars().skip(skip).take(most).collect();
     let end = skip.saturating_add(shown.chars().count());
-    let total = content.chars().count();
+    let total = read.text.chars().count();
     let mut note = about;
+    for remark in &read.about.remarks {
+        note.push_str("; ");
+        note.push_str(remark);
+    }
     if skip > 0 || end < total {
-        let at_least = if stored.size > MAX_TEXT { " or more" } else { "" };
-        note.push_str(&format!(". Characters {skip} to {end} of {total}{at_least}"));
+        note.push_str(&format!(". Characters {skip} to {end} of {total}"));
         if end < total {
             note.push_str(&format!("; for more, call again with skip {end}"));
         }
     }
-    let shown = Shown { filename: &stored.filename, content: &shown, note };
-    Ok(Answer::Text(shown.text(context)))
+    Answer::Text(Shown { filename: &stored.filename, content: &shown, note }.text(context))
 }
 
 /// A file as an image small enough for an answer, or why there is none.

@@ -18,7 +18,10 @@ fn bases_come_in_are_listed_and_go() {
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("is here already"));
     let listed: Value = serde_json::from_str(&data.ok(&["base", "list", "--json"])).unwrap();
-    assert_eq!(listed, json!([{"id": "appShop0000000000", "name": "Shop", "tables": 2, "records": 6, "lives": "here"}]));
+    assert_eq!(
+        listed,
+        json!([{"id": "appShop0000000000", "name": "Shop", "tables": 2, "records": 6, "lives": "here"}])
+    );
     let unsure = data.run(&["base", "delete", "Shop"]);
     assert_eq!(unsure.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unsure.stderr).contains("--yes"));

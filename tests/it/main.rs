@@ -8,7 +8,6 @@ mod base_files;
 mod cli;
 mod clients;
 mod conformance;
-mod connect;
 mod crash;
 mod design_laws;
 mod disk_full;

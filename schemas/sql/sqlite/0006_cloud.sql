@@ -47,3 +47,10 @@ CREATE INDEX upstream_writes_task ON upstream_writes (task, part);
 
 -- A token that stands for a login sees the bases of that login alone.
 ALTER TABLE tokens ADD COLUMN profile TEXT;
+
+-- A file that lies elsewhere and is kept for a while: the id or the address its cell has for it, and
+-- when it was last looked at. Both are absent for files a base owns.
+ALTER TABLE attachments ADD COLUMN source TEXT;
+ALTER TABLE attachments ADD COLUMN used_at BIGINT;
+
+CREATE UNIQUE INDEX attachments_source ON attachments (base, source);

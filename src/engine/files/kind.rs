@@ -1,5 +1,9 @@
 //! What kind of file some bytes are.
 
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+
 /// How much of a file is looked at, in bytes.
 pub(super) const HEAD: usize = 64 * 1024;
 /// Bytes nobody knows.
@@ -33,16 +37,20 @@ pub(super) fn of(head: &[u8], whole: bool, declared: Option<&str>, name: &str) -
     let declared = declared.and_then(plain);
     let by_name = || mime_guess::from_path(name).first_raw().map(str::to_owned);
     if let Some(text) = text_start(head, whole) {
-        if let Some(markup) = markup(text) {
-            return markup.to_owned();
-        }
-        let fits = |kind: &String| is_text(kind) && !is_markup(kind);
-        return declared.filter(fits).or_else(|| by_name().filter(fits)).unwrap_or("text/plain".to_owned());
+        return text_kind(&text, declared.as_deref(), by_name().as_deref())
+            .unwrap_or("text/plain")
+            .to_owned();
     }
     if let Some(found) = infer::get(head)
         && !is_text(found.mime_type())
     {
         return found.mime_type().to_owned();
+    }
+    // Older character sets give no sign of themselves: somebody must say that it is text.
+    if !head.iter().any(|byte| is_binary(*byte))
+        && let Some(kind) = text_kind(&latin(head), declared.as_deref(), by_name().as_deref())
+    {
+        return kind.to_owned();
     }
     // A type that bytes would have shown is not believed when they do not.
     let fits = |kind: &String| {
@@ -68,7 +76,7 @@ fn infer_knows(kind: &str) -> Option<()> {
 }
 
 /// True for types whose content is text.
-pub fn is_text(kind: &str) -> bool {
+pub(super) fn is_text(kind: &str) -> bool {
     kind.starts_with("text/")
         || kind.ends_with("+json")
         || kind.ends_with("+xml")
@@ -91,22 +99,51 @@ fn is_markup(kind: &str) -> bool {
     matches!(kind, "text/html" | "image/svg+xml" | "application/xhtml+xml")
 }
 
-/// The text a file begins with, when it is text: UTF-8 without control characters of binary files.
-fn text_start(head: &[u8], whole: bool) -> Option<&str> {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // The last character may have been cut in two.
-        Err(error) if !whole && error.error_len().is_none() => {
-            std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?
+/// The type of a text: markup by what it says; otherwise as it was declared, or is called.
+fn text_kind<'a>(text: &str, declared: Option<&'a str>, named: Option<&'a str>) -> Option<&'a str> {
+    let fits = |kind: &&str| is_text(kind) && !is_markup(kind);
+    let said = declared.filter(fits).or_else(|| named.filter(fits));
+    // Text that is called markup and says none is text all the same.
+    let text_at_all = said.or_else(|| declared.or(named).filter(|kind| is_text(kind)).map(|_| "text/plain"));
+    match markup(text) {
+        Some(markup) => Some(markup),
+        None => text_at_all,
+    }
+}
+
+/// True for control characters that only binary files have.
+fn is_binary(byte: u8) -> bool {
+    matches!(byte, 0x0..=0x8 | 0xe..=0x1a | 0x1c..=0x1f | 0x7f)
+}
+
+/// Bytes as text in which every byte is a character: enough to see tags.
+fn latin(head: &[u8]) -> String {
+    head.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// The text a file begins with, when it says itself that it is text: UTF-8, or UTF-16 with its mark,
+/// without control characters of binary files.
+fn text_start(head: &[u8], whole: bool) -> Option<Cow<'_, str>> {
+    let utf16 = Encoding::for_bom(head).filter(|(set, _)| *set != encoding_rs::UTF_8);
+    let text = match (utf16, std::str::from_utf8(head)) {
+        (Some((set, mark)), _) => {
+            // A character that is cut in two at the end of what is looked at does not count.
+            let even = head.len() - head.len() % 2;
+            let body = head.get(mark..even).unwrap_or_default();
+            set.decode_without_bom_handling_and_without_replacement(body)?
         }
-        Err(_) => return None,
+        (None, Ok(text)) => Cow::Borrowed(text),
+        // The last character may have been cut in two.
+        (None, Err(error)) if !whole && error.error_len().is_none() => {
+            Cow::Borrowed(std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?)
+        }
+        (None, Err(_)) => return None,
     };
-    let binary =
-        |c: char| matches!(c, '\u{0}'..='\u{8}' | '\u{e}'..='\u{1a}' | '\u{1c}'..='\u{1f}' | '\u{7f}');
     // These formats may look like text all through; other marks ("BM", "MZ") are words as well.
     let marked = infer::get(head).is_some_and(|found| {
         matches!(found.mime_type(), "application/pdf" | "application/rtf" | "application/postscript")
     });
+    let binary = |c: char| u8::try_from(c).is_ok_and(is_binary);
     (!marked && !text.contains(binary)).then_some(text)
 }
 

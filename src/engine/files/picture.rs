@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
+use image::{AnimationDecoder as _, DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
 
 /// Memory that decoding one image may take beyond the picture itself, in bytes.
 const SPARE: u64 = 32 * 1024 * 1024;
@@ -21,7 +24,7 @@ pub enum Variant {
     Large,
     /// Within 3000 by 3000 pixels.
     Full,
-    /// Within 1024 by 1024 pixels: for models that look at it.
+    /// Within the pixels of the setting `attachments.preview_pixels`: for models that look at it.
     Preview,
 }
 
@@ -45,15 +48,15 @@ impl Variant {
         Self::ALL.into_iter().find(|variant| variant.as_str() == name)
     }
 
-    /// The width and height that an image of `width` by `height` has in this size; never larger than
-    /// it is.
-    pub fn scaled(self, (width, height): (u32, u32)) -> (u32, u32) {
+    /// The width and height that an image of `width` by `height` has in this size, previews within
+    /// `preview` pixels each way; never larger than it is.
+    pub(super) fn scaled(self, (width, height): (u32, u32), preview: u32) -> (u32, u32) {
         let (widest, highest) = match self {
             Self::Original => return (width, height),
             Self::Small => (512, 36),
             Self::Large => (512, 512),
             Self::Full => (3000, 3000),
-            Self::Preview => (1024, 1024),
+            Self::Preview => (preview, preview),
         };
         let scale = (f64::from(widest) / f64::from(width.max(1)))
             .min(f64::from(highest) / f64::from(height.max(1)))
@@ -72,11 +75,15 @@ fn reader(path: &Path, max_pixels: u64) -> Result<ImageReader<BufReader<File>>, 
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut reader =
         ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| e.to_string())?;
+    reader.limits(limits(max_pixels));
+    Ok(reader)
+}
+
+fn limits(max_pixels: u64) -> Limits {
     let mut limits = Limits::default();
     // Eight bytes for a pixel is the most a format here has.
     limits.max_alloc = Some(max_pixels.saturating_mul(8).saturating_add(SPARE));
-    reader.limits(limits);
-    Ok(reader)
+    limits
 }
 
 /// Width and height as shown, from the header alone; `None` when there is no readable one.
@@ -104,11 +111,12 @@ pub(super) fn check_size((width, height): (u32, u32), max_pixels: u64) -> Result
     Ok(())
 }
 
-/// Writes the image at `from`, scaled to `variant`, to `to`. `jpeg`: as JPEG, otherwise as PNG.
+/// Writes the image at `from` to `to`, in the size that `side` makes of its own. `jpeg`: as JPEG,
+/// otherwise as PNG. Of one that moves the first picture is taken.
 pub(super) fn scale(
     from: &Path,
     to: &Path,
-    variant: Variant,
+    side: impl FnOnce((u32, u32)) -> (u32, u32),
     jpeg: bool,
     max_pixels: u64,
 ) -> Result<(), String> {
@@ -117,7 +125,7 @@ pub(super) fn scale(
     let orientation = decoder.orientation().map_err(|e| e.to_string())?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     picture.apply_orientation(orientation);
-    let (width, height) = variant.scaled((picture.width(), picture.height()));
+    let (width, height) = side((picture.width(), picture.height()));
     if (width, height) != (picture.width(), picture.height()) {
         // Far larger images are first thinned out, which costs a fraction and is not seen.
         let near = |side: u32| side.saturating_mul(3);
@@ -136,19 +144,39 @@ pub(super) fn scale(
     out.flush().map_err(|e| e.to_string())
 }
 
+/// True for an image of more than one picture. At most two are decoded.
+pub(super) fn moves(path: &Path, kind: &str, max_pixels: u64) -> Result<bool, String> {
+    let wrong = |e: image::ImageError| e.to_string();
+    let file = || File::open(path).map(BufReader::new).map_err(|e| e.to_string());
+    match kind {
+        "image/gif" => {
+            let mut decoder = GifDecoder::new(file()?).map_err(wrong)?;
+            check_size(decoder.dimensions(), max_pixels)?;
+            decoder.set_limits(limits(max_pixels)).map_err(wrong)?;
+            Ok(decoder.into_frames().take(2).filter(Result::is_ok).count() > 1)
+        }
+        "image/webp" => Ok(WebPDecoder::new(file()?).map_err(wrong)?.has_animation()),
+        "image/png" => {
+            let decoder = PngDecoder::with_limits(file()?, limits(max_pixels)).map_err(wrong)?;
+            decoder.is_apng().map_err(wrong)
+        }
+        _ => Ok(false),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sizes_fit_their_box_and_never_grow() {
-        assert_eq!(Variant::Small.scaled((640, 480)), (48, 36));
-        assert_eq!(Variant::Small.scaled((100_000, 10)), (512, 1));
-        assert_eq!(Variant::Large.scaled((1024, 512)), (512, 256));
-        assert_eq!(Variant::Large.scaled((30, 20)), (30, 20));
-        assert_eq!(Variant::Full.scaled((6000, 1500)), (3000, 750));
-        assert_eq!(Variant::Original.scaled((6000, 1500)), (6000, 1500));
-        assert_eq!(Variant::Large.scaled((0, 0)), (1, 1));
+        assert_eq!(Variant::Small.scaled((640, 480), 1_024), (48, 36));
+        assert_eq!(Variant::Small.scaled((100_000, 10), 1_024), (512, 1));
+        assert_eq!(Variant::Large.scaled((1024, 512), 1_024), (512, 256));
+        assert_eq!(Variant::Large.scaled((30, 20), 1_024), (30, 20));
+        assert_eq!(Variant::Full.scaled((6000, 1500), 1_024), (3000, 750));
+        assert_eq!(Variant::Original.scaled((6000, 1500), 1_024), (6000, 1500));
+        assert_eq!(Variant::Large.scaled((0, 0), 1_024), (1, 1));
         for variant in Variant::ALL {
             assert_eq!(Variant::named(variant.as_str()), Some(variant));
         }

@@ -8,7 +8,7 @@ use tablewright_core::model::id::AttachmentId;
 use tablewright_core::{Code, Fault};
 
 use super::picture::{self, Variant};
-use super::{Files, MB, Refused, StoredAttachment, broken, gone, kind};
+use super::{Files, MB, Refused, Shared, StoredAttachment, broken, gone, kind};
 
 /// A file that is ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,17 @@ pub struct Located {
     pub kind: String,
     /// What to call it.
     pub filename: String,
+}
+
+/// Notes that `size` bytes more are kept beside the files, and makes room once that is too much.
+pub(super) fn make_room(shared: &Shared, size: u64) -> std::io::Result<()> {
+    let most = shared.options.scaled_mb * MB;
+    if shared.scaled_bytes.fetch_add(size, Ordering::Relaxed) + size > most {
+        // A quarter of the room is made free, so that this is rare.
+        let left = shared.blobs.shrink_scaled(most / 4 * 3)?;
+        shared.scaled_bytes.store(left, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 impl Files {
@@ -64,11 +75,14 @@ impl Files {
         picture::check_size(pixels, self.max_pixels()).map_err(|why| Fault::new(Code::LimitExceeded, why))?;
         // What a model gets is known to be a whole image, and in a format that all of them read.
         let again = variant == Variant::Preview || attachment.kind == "image/bmp";
-        if variant.scaled(pixels) == pixels && !again {
+        let preview = self.shared.options.preview_pixels;
+        if variant.scaled(pixels, preview) == pixels && !again {
             return Ok(original(path));
         }
         let (ending, kind) = picture::scaled_type(&attachment.kind);
-        let made = self.shared.blobs.scaled(&attachment.blob, variant.as_str(), ending);
+        // A preview of another size is another file.
+        let name = if variant == Variant::Preview { &*format!("preview{preview}") } else { variant.as_str() };
+        let made = self.shared.blobs.scaled(&attachment.blob, name, ending);
         if !tokio::fs::try_exists(&made).await.unwrap_or(false) {
             self.scale(path, made.clone(), variant, kind == "image/jpeg").await?;
         }
@@ -80,29 +94,32 @@ impl Files {
         })
     }
 
+    /// True for an image of more than one picture, of which scaling keeps the first.
+    pub async fn moves(&self, attachment: &StoredAttachment) -> Result<bool, Fault> {
+        let (path, kind, most) = (self.path(attachment)?, attachment.kind.clone(), self.max_pixels());
+        let _turn = self.shared.scaling.acquire().await.map_err(broken)?;
+        let looking = tokio::task::spawn_blocking(move || picture::moves(&path, &kind, most));
+        looking.await.map_err(broken)?.map_err(|why| Fault::new(Code::InvalidFile, why))
+    }
+
     async fn scale(&self, from: PathBuf, to: PathBuf, variant: Variant, jpeg: bool) -> Result<(), Fault> {
         let turn = self.shared.scaling.acquire().await.map_err(broken)?;
         let (shared, max_pixels) = (self.shared.clone(), self.max_pixels());
+        let preview = shared.options.preview_pixels;
         let work = move || -> Result<(), String> {
             if to.is_file() {
                 // Somebody else made it while this one waited.
                 return Ok(());
             }
             let part = shared.blobs.scaled_part();
-            let done = picture::scale(&from, &part, variant, jpeg, max_pixels)
+            let done = picture::scale(&from, &part, |size| variant.scaled(size, preview), jpeg, max_pixels)
                 .and_then(|()| std::fs::rename(&part, &to).map_err(|e| e.to_string()));
             if done.is_err() {
                 let _ = std::fs::remove_file(&part);
                 return done;
             }
             let size = std::fs::metadata(&to).map_or(0, |m| m.len());
-            let most = shared.options.scaled_mb * MB;
-            if shared.scaled_bytes.fetch_add(size, Ordering::Relaxed) + size > most {
-                // A quarter of the room is made free, so that this is rare.
-                let left = shared.blobs.shrink_scaled(most / 4 * 3).map_err(|e| e.to_string())?;
-                shared.scaled_bytes.store(left, Ordering::Relaxed);
-            }
-            Ok(())
+            make_room(&shared, size).map_err(|e| e.to_string())
         };
         let done = tokio::task::spawn_blocking(work).await.map_err(broken)?;
         drop(turn);
@@ -146,7 +163,7 @@ impl Files {
             && self.is_scaled(kind, (width, height))
         {
             let sizes = [Variant::Small, Variant::Large, Variant::Full].map(|variant| {
-                let (width, height) = variant.scaled((width, height));
+                let (width, height) = variant.scaled((width, height), self.shared.options.preview_pixels);
                 let about = json!({"url": url(variant), "width": width, "height": height});
                 (variant.as_str().to_owned(), about)
             });

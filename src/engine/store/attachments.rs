@@ -2,6 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value};
+use sqlx::AssertSqlSafe;
 use tablewright_core::model::BaseId;
 use tablewright_core::model::id::AttachmentId;
 
@@ -28,6 +29,9 @@ pub struct StoredAttachment {
     pub created_at: i64,
     /// Since when nothing names it, as last looked.
     pub unused_since: Option<i64>,
+    /// Of a file that lies elsewhere and is only kept for a while: by what its cell names it. The
+    /// base does not own it.
+    pub source: Option<String>,
 }
 
 impl StoredAttachment {
@@ -46,13 +50,32 @@ impl StoredAttachment {
     }
 }
 
-type Raw = (String, String, String, String, String, i64, Option<i64>, Option<i64>, i64, Option<i64>);
+/// The columns of [`Raw`].
+const COLUMNS: &str =
+    "id, base, blob, filename, type, size, width, height, created_at, unused_since, source, used_at";
 
-fn read(raw: Raw) -> Result<StoredAttachment, Error> {
-    let (id, base, blob, filename, kind, size, width, height, created_at, unused_since) = raw;
+type Raw = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+);
+
+/// The attachment, and when it was last used if that is noted.
+fn read(raw: Raw) -> Result<(StoredAttachment, Option<i64>), Error> {
+    let (id, base, blob, filename, kind, size, width, height, created_at, unused_since, source, used_at) =
+        raw;
     let damaged = |reason: String| Error::Damaged { place: format!("attachment {id}"), reason };
     let pixel = |side: i64| u32::try_from(side).map_err(|e| damaged(e.to_string()));
-    Ok(StoredAttachment {
+    let attachment = StoredAttachment {
         pixels: width.zip(height).map(|(w, h)| Ok::<_, Error>((pixel(w)?, pixel(h)?))).transpose()?,
         base: base.parse().map_err(|e| damaged(format!("{e}")))?,
         size: u64::try_from(size).map_err(|e| damaged(e.to_string()))?,
@@ -62,15 +85,18 @@ fn read(raw: Raw) -> Result<StoredAttachment, Error> {
         kind,
         created_at,
         unused_since,
-    })
+        source,
+    };
+    Ok((attachment, used_at))
 }
 
 impl Store {
     /// Keeps a new attachment; false when its id is taken.
     pub async fn add_attachment(&self, new: &StoredAttachment) -> Result<bool, Error> {
         let done = sqlx::query(
-            "INSERT INTO attachments (id, base, blob, filename, type, size, width, height, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO attachments
+                 (id, base, blob, filename, type, size, width, height, created_at, source, used_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
         )
         .bind(new.id.to_string())
         .bind(new.base.to_string())
@@ -81,6 +107,8 @@ impl Store {
         .bind(new.pixels.map(|(width, _)| i64::from(width)))
         .bind(new.pixels.map(|(_, height)| i64::from(height)))
         .bind(new.created_at)
+        .bind(&new.source)
+        .bind(new.source.as_ref().map(|_| new.created_at))
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -88,14 +116,10 @@ impl Store {
 
     /// The attachment with this id.
     pub async fn attachment(&self, id: AttachmentId) -> Result<Option<StoredAttachment>, Error> {
-        let found: Option<Raw> = sqlx::query_as(
-            "SELECT id, base, blob, filename, type, size, width, height, created_at, unused_since
-             FROM attachments WHERE id = $1",
-        )
-        .bind(id.to_string())
-        .fetch_optional(&self.pool)
-        .await?;
-        found.map(read).transpose()
+        let statement = format!("SELECT {COLUMNS} FROM attachments WHERE id = $1");
+        let found: Option<Raw> =
+            sqlx::query_as(AssertSqlSafe(statement)).bind(id.to_string()).fetch_optional(&self.pool).await?;
+        Ok(found.map(read).transpose()?.map(|(found, _)| found))
     }
 
     /// Takes an attachment back into use; false when it has just been dropped.
@@ -107,25 +131,29 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Bytes of all attachments of a base.
+    /// Bytes of all attachments that a base owns.
     pub async fn attachment_bytes(&self, base: BaseId) -> Result<u64, Error> {
-        let (sum,): (i64,) = sqlx::query_as("SELECT COALESCE(SUM(size), 0) FROM attachments WHERE base = $1")
-            .bind(base.to_string())
-            .fetch_one(&self.pool)
-            .await?;
+        let (sum,): (i64,) = sqlx::query_as(
+            "SELECT COALESCE(SUM(size), 0) FROM attachments WHERE base = $1 AND source IS NULL",
+        )
+        .bind(base.to_string())
+        .fetch_one(&self.pool)
+        .await?;
         Ok(u64::try_from(sum).unwrap_or_default())
     }
 
     /// Bases that own attachments, also those that are not there any more.
     pub async fn bases_with_attachments(&self) -> Result<Vec<String>, Error> {
         let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT DISTINCT base FROM attachments").fetch_all(&self.pool).await?;
+            sqlx::query_as("SELECT DISTINCT base FROM attachments WHERE source IS NULL")
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(|(base,)| base).collect())
     }
 
-    /// The attachments of a base: id, and since when they are unused.
+    /// The attachments a base owns: id, and since when they are unused.
     pub async fn attachments_of(&self, base: &str) -> Result<Vec<(String, Option<i64>)>, Error> {
-        Ok(sqlx::query_as("SELECT id, unused_since FROM attachments WHERE base = $1")
+        Ok(sqlx::query_as("SELECT id, unused_since FROM attachments WHERE base = $1 AND source IS NULL")
             .bind(base)
             .fetch_all(&self.pool)
             .await?)
@@ -185,5 +213,63 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
         Ok(found > 0)
+    }
+
+    /// The file elsewhere that a cell of a base names by `source`, when it is kept, and when it was
+    /// last used.
+    pub async fn cached_attachment(
+        &self,
+        base: BaseId,
+        source: &str,
+    ) -> Result<Option<(StoredAttachment, i64)>, Error> {
+        let statement = format!("SELECT {COLUMNS} FROM attachments WHERE base = $1 AND source = $2");
+        let found: Option<Raw> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(base.to_string())
+            .bind(source)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.map(read).transpose()?.map(|(found, used_at)| (found, used_at.unwrap_or_default())))
+    }
+
+    /// Notes that a kept file was used.
+    pub async fn use_attachment(&self, id: AttachmentId, now: i64) -> Result<(), Error> {
+        sqlx::query("UPDATE attachments SET used_at = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(now)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets that a file elsewhere is kept.
+    pub async fn drop_cached(&self, base: BaseId, source: &str) -> Result<(), Error> {
+        sqlx::query("DELETE FROM attachments WHERE base = $1 AND source = $2")
+            .bind(base.to_string())
+            .bind(source)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets files elsewhere, those first that were not used for longest, until the others have at
+    /// most `most` bytes; gives their blobs.
+    pub async fn drop_cached_beyond(&self, most: u64) -> Result<Vec<String>, Error> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT id, blob, size FROM attachments WHERE source IS NOT NULL
+             ORDER BY used_at DESC, created_at DESC, id",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let (mut held, mut dropped) = (0u64, Vec::new());
+        for (id, blob, size) in rows {
+            held = held.saturating_add(u64::try_from(size).unwrap_or_default());
+            if held > most {
+                sqlx::query("DELETE FROM attachments WHERE id = $1").bind(id).execute(&mut *tx).await?;
+                dropped.push(blob);
+            }
+        }
+        tx.commit().await?;
+        Ok(dropped)
     }
 }
