@@ -17,6 +17,7 @@ mod formula;
 mod fuzz;
 mod generated;
 mod guide;
+mod hostile;
 mod http;
 mod http_limits;
 mod install;
