@@ -86,8 +86,6 @@ pub struct Entry {
     pub method: String,
     /// With its query.
     pub path: String,
-    /// The caller's token.
-    pub token: String,
     pub body: Value,
     /// What was done to it.
     pub fault: Option<Fault>,

@@ -45,10 +45,6 @@ impl Kind {
             _ => Self::Other,
         }
     }
-
-    pub fn is_write(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Upsert | Self::Delete)
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

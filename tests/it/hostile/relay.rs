@@ -57,13 +57,11 @@ fn arrived(shared: &Shared, request: &Request) -> Turn {
         let until = now + state.plan.penalty;
         state.refused.insert(base, until);
     }
-    let token = request.header("authorization").unwrap_or_default().trim_start_matches("Bearer ").to_owned();
     state.log.push(Entry {
         at: now,
         kind,
         method: request.method.clone(),
         path: request.path.clone(),
-        token,
         body,
         fault,
         upstream: None,
