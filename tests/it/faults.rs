@@ -1,6 +1,7 @@
 //! Writes through the program while Airtable fails in every way: what was said to be done is there
 //! once, what was said not to be done is not, and in the end the copy is the same as the base.
 
+mod following;
 mod kills;
 pub mod ledger;
 mod long;
@@ -88,7 +89,7 @@ fn run(seed: u64) -> Tally {
     let mut insider = cloud.upstream.insider();
     let ended = std::thread::scope(|scope| {
         let writer = |number| Writer::new(number, seed, &ledger);
-        let (first, second, third) = (writer(AGENT), writer(WEB), writer(INSIDER));
+        let (first, second, mut third) = (writer(AGENT), writer(WEB), writer(INSIDER));
         let (agent, insider) = (&mut agent, &mut insider);
         let running = [
             scope.spawn(move || writers::agent(first, agent, 24, 4)),
@@ -96,7 +97,7 @@ fn run(seed: u64) -> Tally {
                 let (address, token) = (&address, &token);
                 move || writers::web_client(second, address, token, 10)
             }),
-            scope.spawn(move || writers::insider(third, insider, 10)),
+            scope.spawn(move || writers::insider(&mut third, insider, 10)),
         ];
         running.map(|one| one.join())
     });

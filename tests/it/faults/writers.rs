@@ -300,7 +300,7 @@ pub fn web_client(mut writer: Writer, address: &str, token: &str, requests: usiz
 }
 
 /// Somebody who writes to the base itself; for them nothing goes wrong.
-pub fn insider(mut writer: Writer, client: &mut Client, calls: usize) {
+pub fn insider(writer: &mut Writer, client: &mut Client, calls: usize) {
     for _ in 0..calls {
         let order = writer.order(12);
         let (tool, arguments) = order.tool();
