@@ -56,7 +56,6 @@ impl Upstream {
 pub struct Downstream {
     pub data: Data,
     pub token: String,
-    airtable: String,
     variables: Vec<(&'static str, String)>,
     /// The process that listens on HTTP, if any.
     server: Option<Client>,
@@ -64,19 +63,22 @@ pub struct Downstream {
 
 /// Settings that shorten waits, beside the address of Airtable.
 fn settings(airtable: &str, more: &str) -> String {
-    format!("[airtable]\nendpoint_url = \"{airtable}\"\ntimeout_seconds = 3\npatience_seconds = 20\n{more}")
+    format!(
+        "[airtable]\nendpoint_url = \"{airtable}\"\npenalty_seconds = 1\ntimeout_seconds = 3\n\
+         patience_seconds = 20\n{more}\n[sync]\npoll_seconds = 1\nmax_staleness_seconds = 1\n"
+    )
 }
 
 impl Downstream {
-    /// Knows Airtable's address and token, and nothing yet of the base. `more` are settings, of
-    /// `[airtable]` first.
+    /// Knows Airtable's address and token, and nothing yet of the base. `more` are settings of
+    /// `[airtable]`.
     pub fn new(airtable: &str, token: &str, more: &str) -> Self {
         let data = Data::new();
         std::fs::write(data.path().join("settings.toml"), settings(airtable, more)).unwrap();
         let made = data.ok(&["token", "create", "--name", "test", "--scopes", crate::rest::ALL_SCOPES]);
         let config = data.path().join("settings.toml").display().to_string();
         let variables = vec![("AIRTABLE_API_KEY", token.to_owned()), ("TABLEWRIGHT_CONFIG", config)];
-        Self { data, airtable: airtable.to_owned(), token: made.trim().to_owned(), variables, server: None }
+        Self { data, token: made.trim().to_owned(), variables, server: None }
     }
 
     fn command(&self, args: &[&str]) -> std::process::Command {
@@ -87,25 +89,10 @@ impl Downstream {
 
     /// Adds the base: from now on a copy is kept.
     pub fn connect(&self) {
-        use std::sync::Arc;
-        use tablewright_core::secret::Secret;
-        use tablewright_engine::airtable::profiles::{Given, Profiles};
-        use tablewright_engine::airtable::{Airtable, Options};
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        runtime.block_on(async {
-            let clock = Arc::new(tablewright_engine::clock::SystemClock);
-            let engine = tablewright_engine::Engine::open(self.data.path().to_owned(), Default::default(), clock).await.unwrap();
-            let options = Options { endpoint_url: self.airtable.clone(), ..Options::default() };
-            let airtable = Airtable::new(&options, engine.clock().clone(), engine.store().clone()).unwrap();
-            let given = Given { token: Some(Secret::new(self.variables[0].1.clone())), ..Given::default() };
-            let profiles = Profiles::open(engine.store().clone(), self.data.path().to_owned(), engine.clock().clone(), &options, given, airtable.clone());
-            let replica = tablewright_engine::replica::Replica::new(engine.clone(), airtable, profiles, Default::default());
-            replica.load().await.unwrap();
-            replica.add("environment", harbour::BASE.parse().unwrap(), "Harbour", None).await.unwrap();
-            engine.close().await;
-            tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
-        });
+        let mut command = self.command(&["connect", "--name", "environment", "--base", harbour::BASE, "--yes"]);
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stdout));
     }
 
     /// Listens on HTTP as the owner of the directory; its address.

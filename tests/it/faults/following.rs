@@ -30,7 +30,8 @@ fn follows(fault: Fault, plan: Plan) {
 }
 
 fn alone(fault: Fault) {
-    follows(fault, Plan::mixed(7, &[fault], 0.3));
+    let often = if PAYLOADS.contains(&fault) { 0.6 } else { 0.3 };
+    follows(fault, Plan::mixed(7, &[fault], often));
 }
 
 #[test]
