@@ -58,6 +58,10 @@ impl Rest {
         &self.server.address
     }
 
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A request exactly as given; `path` from `/v0` on.
     pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         http(&self.server.address, method, path, headers, body)

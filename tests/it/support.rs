@@ -291,9 +291,17 @@ pub fn serve_http(data: &Data, args: &[&str]) -> HttpServer {
     let scopes = "data.records:read,data.records:write,data.recordComments:read,data.recordComments:write,\
                   schema.bases:read,schema.bases:write,webhook:manage,user.email:read";
     let token = data.ok(&["token", "create", "--name", "test", "--scopes", scopes]).trim().to_owned();
-    let mut all = vec!["--http", "127.0.0.1:0"];
+    let (client, address) = listen(data, args, &[]);
+    HttpServer { client, address, token }
+}
+
+/// Starts a server on HTTP with variables of its own; the process and its `HOST:PORT`.
+pub fn listen(data: &Data, args: &[&str], variables: &[(&str, &str)]) -> (Client, String) {
+    let mut all = vec!["serve", "--http", "127.0.0.1:0"];
     all.extend(args);
-    let mut client = data.serve(&all);
+    let mut command = data.command(&all);
+    command.envs(variables.iter().copied());
+    let mut client = Client::start(command);
     let line = loop {
         let line = client.error_line();
         if line.contains("serving MCP on") {
@@ -301,7 +309,7 @@ pub fn serve_http(data: &Data, args: &[&str]) -> HttpServer {
         }
     };
     let address = line.split("http://").nth(1).unwrap().trim_end_matches("/mcp").to_owned();
-    HttpServer { client, address, token }
+    (client, address)
 }
 
 /// A configuration file with these settings of the HTTP entry; its path.

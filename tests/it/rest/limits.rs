@@ -5,27 +5,12 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{ALL_SCOPES, BASE, Rest, path};
-use crate::support::{Data, PATIENCE, http};
+use crate::support::{Client, Data, PATIENCE, http, listen};
 
 /// A server with settings of its own; its address and a token.
-fn with_settings(
-    data: &Data,
-    settings: &[(&str, &str)],
-    args: &[&str],
-) -> (crate::support::Client, String, String) {
+fn with_settings(data: &Data, settings: &[(&str, &str)], args: &[&str]) -> (Client, String, String) {
     let token = data.ok(&["token", "create", "--name", "t", "--scopes", ALL_SCOPES]).trim().to_owned();
-    let mut all = vec!["serve", "--http", "127.0.0.1:0"];
-    all.extend(args);
-    let mut command = data.command(&all);
-    command.envs(settings.iter().copied());
-    let mut client = crate::support::Client::start(command);
-    let line = loop {
-        let line = client.error_line();
-        if line.contains("serving MCP on") {
-            break line;
-        }
-    };
-    let address = line.split("http://").nth(1).unwrap().trim_end_matches("/mcp").to_owned();
+    let (client, address) = listen(data, args, settings);
     (client, address, token)
 }
 
