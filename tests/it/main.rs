@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod airtable_client;
 mod attachments;
 mod bad_input;
 mod base_files;

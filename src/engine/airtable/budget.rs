@@ -65,10 +65,15 @@ impl Drop for Call {
     }
 }
 
-/// Milliseconds until the month ends by Airtable's calendar (UTC).
-pub(crate) fn month_left(now: i64) -> i64 {
+/// The month after this one by Airtable's calendar (UTC), and its year.
+fn next_month(now: i64) -> (i32, u8) {
     let today = civil(now);
-    let (year, month) = if today.month == 12 { (today.year + 1, 1) } else { (today.year, today.month + 1) };
+    if today.month == 12 { (today.year + 1, 1) } else { (today.year, today.month + 1) }
+}
+
+/// Milliseconds until the month ends by Airtable's calendar.
+pub(crate) fn month_left(now: i64) -> i64 {
+    let (year, month) = next_month(now);
     let next = instant(year.into(), month.into(), 1, 0, 0, 0, 0);
     next.map_or(0, |next| (next - now).max(0))
 }
@@ -170,8 +175,7 @@ impl Budget {
     }
 
     fn used_up(&self, profile: &str) -> Error {
-        let now = civil(self.clock.now_ms());
-        let (year, month) = if now.month == 12 { (now.year + 1, 1) } else { (now.year, now.month + 1) };
+        let (year, month) = next_month(self.clock.now_ms());
         let message = format!(
             "profile {profile:?} has used the {} calls to Airtable it may make this month; the count starts again on {year:04}-{month:02}-01 (UTC), and the setting airtable.monthly_calls raises the bound",
             self.most
@@ -190,5 +194,72 @@ impl Budget {
                 .map_or(0, |tally| tally.count.lock().unwrap_or_else(PoisonError::into_inner).ahead)
         };
         Ok((stored.saturating_sub(ahead), self.most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tablewright_core::clock::HeldClock;
+
+    use super::*;
+
+    /// 2026-11-30T23:00:00Z
+    const LATE: i64 = 1_796_079_600_000;
+
+    async fn store(directory: &tempfile::TempDir) -> Store {
+        Store::open(&directory.path().join("tablewright.db")).await.unwrap()
+    }
+
+    async fn spend(budget: &Budget, profile: &Arc<str>, calls: u64) {
+        for _ in 0..calls {
+            budget.take(profile).await.unwrap().spend();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_call_is_made_and_no_more_until_the_next_month() {
+        let directory = tempfile::tempdir().unwrap();
+        let (clock, me) = (HeldClock::at(LATE), Arc::<str>::from("me"));
+        let budget = Budget::new(10, Arc::new(clock.clone()), store(&directory).await);
+        spend(&budget, &me, 9).await;
+        drop(budget.take(&me).await.unwrap());
+        assert_eq!(budget.usage(&me).await.unwrap(), (9, 10), "what is not sent is not counted");
+        spend(&budget, &me, 1).await;
+        let Err(error) = budget.take(&me).await else { panic!("an eleventh call") };
+        for part in ["10 calls", "2026-12-01", "airtable.monthly_calls"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(budget.take(&Arc::from("other")).await.is_ok());
+        clock.advance(3_600_000);
+        spend(&budget, &me, 1).await;
+        assert_eq!(budget.usage(&me).await.unwrap(), (1, 10));
+    }
+
+    #[tokio::test]
+    async fn a_crash_counts_too_many_rather_than_too_few() {
+        let directory = tempfile::tempdir().unwrap();
+        let (clock, me) = (Arc::new(HeldClock::at(LATE)), Arc::<str>::from("me"));
+        let counted = async |settle: bool, calls: u64| {
+            let budget = Budget::new(0, clock.clone(), store(&directory).await);
+            spend(&budget, &me, calls).await;
+            if settle {
+                budget.settle().await.unwrap();
+            }
+            Budget::new(0, clock.clone(), store(&directory).await).usage(&me).await.unwrap().0
+        };
+        assert_eq!(counted(true, 7).await, 7);
+        let after = counted(false, 100).await;
+        assert!((107..=107 + AHEAD).contains(&after), "{after}");
+        assert_eq!(counted(false, 1).await, after + 1, "one that sends little counts little ahead");
+    }
+
+    #[tokio::test]
+    async fn many_at_once_take_no_more_than_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let budget = Budget::new(30, Arc::new(HeldClock::at(LATE)), store(&directory).await);
+        let me = Arc::<str>::from("me");
+        let takes = (0..100).map(|_| async { budget.take(&me).await.map(|mut call| call.spend()).is_ok() });
+        let taken = futures_util::future::join_all(takes).await;
+        assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 30);
     }
 }

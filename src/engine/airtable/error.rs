@@ -1,6 +1,5 @@
 //! What can go wrong between us and Airtable, and what a caller is told of it.
 
-use serde::Deserialize;
 use serde_json::Value;
 use tablewright_core::model::BaseId;
 use tablewright_core::{Code, Fault, Refused};
@@ -78,7 +77,8 @@ fn words(refused: &Refused) -> String {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        let origin = error.refused().cloned();
+        // A redirect is no answer to pass on.
+        let origin = error.refused().filter(|refused| refused.status >= 400).cloned();
         let code = match &error {
             Error::NotSent(_) | Error::Unread(_) | Error::RateLimited { .. } => Code::UpstreamUnavailable,
             Error::Unanswered(_) => Code::OutcomeUnknown,
@@ -114,19 +114,11 @@ pub(super) struct Needs {
 /// Reads an error answer in any of the shapes Airtable uses; a body that is none of them leaves
 /// type and message empty.
 pub(super) fn read(status: u16, body: &[u8]) -> Refused {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        error: Value,
-        #[serde(default)]
-        errors: Vec<Value>,
-        #[serde(default)]
-        error_description: Value,
-    }
-    let text = |value: &Value| value.as_str().map(|text| cut(text)).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map(cut).unwrap_or_default();
     let mut refused = Refused { status, kind: String::new(), message: String::new() };
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return refused };
-    match envelope.errors.first().unwrap_or(&envelope.error) {
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return refused };
+    let of = |key: &str| body.get(key).unwrap_or(&Value::Null);
+    match of("errors").get(0).unwrap_or(of("error")) {
         Value::Object(error) => {
             let of = |key: &str| error.get(key).map(text).unwrap_or_default();
             refused.kind = of("type");
@@ -137,7 +129,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> Refused {
         }
         other => {
             refused.kind = text(other);
-            refused.message = text(&envelope.error_description);
+            refused.message = text(of("error_description"));
         }
     }
     refused
@@ -178,4 +170,101 @@ pub(super) fn refusal(refused: Refused, profile: &str, needs: Needs) -> Error {
         _ => return Error::Refused(refused),
     };
     Error::Forbidden { refused, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, kind: &str, message: &str) -> Refused {
+        Refused { status, kind: kind.into(), message: message.into() }
+    }
+
+    #[test]
+    fn every_shape_of_an_error_is_read() {
+        for (body, kind, message) in [
+            (r#"{"error":{"type":"A","message":"b c"}}"#, "A", "b c"),
+            (r#"{"error":{"type":"A"}}"#, "A", ""),
+            (r#"{"error":"NOT_FOUND"}"#, "NOT_FOUND", ""),
+            (r#"{"errors":[{"error":"RATE_LIMIT_REACHED","message":"slow"}]}"#, "RATE_LIMIT_REACHED", "slow"),
+            (r#"{"error":"invalid_grant","error_description":"gone"}"#, "invalid_grant", "gone"),
+            (r#"{"error":{"message":"no type"}}"#, "", "no type"),
+            (r#"{"error":null}"#, "", ""),
+            (r#"{"errors":[]}"#, "", ""),
+            (r#"{"error":[1,2]}"#, "", ""),
+            (r#"["error"]"#, "", ""),
+            ("<html>Bad Gateway</html>", "", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(read(422, body.as_bytes()), refused(422, kind, message), "{body}");
+        }
+        let long = format!(r#"{{"error":{{"type":"A","message":"{}"}}}}"#, "x".repeat(100_000));
+        assert_eq!(read(422, long.as_bytes()).message.len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_look_at_and_keeps_the_words() {
+        let base = "appA1b2C3d4E5f6G7".parse().unwrap();
+        let needs = |scope, base| Needs { scope, base };
+        let hidden = "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND";
+        for (answer, needs, code, part) in [
+            (
+                refused(401, "AUTHENTICATION_REQUIRED", "x"),
+                needs("", None),
+                Code::UpstreamForbidden,
+                "`tablewright connect`",
+            ),
+            (
+                refused(403, hidden, "x"),
+                needs("schema.bases:read", Some(base)),
+                Code::UpstreamForbidden,
+                "lacks schema.bases:read, or base appA1b2C3d4E5f6G7",
+            ),
+            (
+                refused(403, "INVALID_PERMISSIONS", "no writing"),
+                needs("", Some(base)),
+                Code::UpstreamForbidden,
+                "no writing",
+            ),
+            (
+                refused(404, "MODEL_ID_NOT_FOUND", ""),
+                needs("", None),
+                Code::UnknownRecord,
+                "MODEL_ID_NOT_FOUND",
+            ),
+            (
+                refused(422, "ROW_DOES_NOT_EXIST", "Record ID recX"),
+                needs("", None),
+                Code::UnknownRecord,
+                "Record ID recX",
+            ),
+            (refused(422, "UNKNOWN_FIELD_NAME", "Unknown"), needs("", None), Code::UnknownField, "Unknown"),
+            (refused(422, "INVALID_VALUE_FOR_COLUMN", "Field"), needs("", None), Code::InvalidValue, "Field"),
+            (
+                refused(422, "INVALID_MULTIPLE_CHOICE_OPTIONS", "Ins"),
+                needs("", None),
+                Code::UnknownChoice,
+                "Ins",
+            ),
+            (refused(413, "", ""), needs("", None), Code::UpstreamRefused, "status 413"),
+        ] {
+            let fault = Fault::from(refusal(answer.clone(), "me", needs));
+            assert_eq!((fault.code, fault.origin.as_deref()), (code, Some(&answer)), "{fault}");
+            assert!(fault.message.contains(part), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_told_from_what_was_not() {
+        for (error, code) in [
+            (Error::NotSent("x".into()), Code::UpstreamUnavailable),
+            (Error::Unread("x".into()), Code::UpstreamUnavailable),
+            (Error::RateLimited { seconds: 3 }, Code::UpstreamUnavailable),
+            (Error::Unanswered("x".into()), Code::OutcomeUnknown),
+            (Error::Login("x".into()), Code::UpstreamForbidden),
+            (used_up(refused(429, "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "x")), Code::LimitExceeded),
+        ] {
+            assert_eq!(Fault::from(error.clone()).code, code, "{error}");
+        }
+    }
 }

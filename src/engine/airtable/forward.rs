@@ -86,3 +86,40 @@ fn target(address: &Url, base: BaseId, path: &str) -> Result<Url, Error> {
     });
     if named == Some(base) { Ok(url) } else { Err(bad()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_the_base_are_passed_on() {
+        let base: BaseId = "appA1b2C3d4E5f6G7".parse().unwrap();
+        for address in ["https://api.example", "http://127.0.0.1:8/airtable/"] {
+            let address = Url::parse(address).unwrap();
+            for good in [
+                "/v0/appA1b2C3d4E5f6G7",
+                "/v0/appA1b2C3d4E5f6G7/My%20Table%2F1?fields%5B%5D=A+b&x=%20",
+                "/v0/meta/bases/appA1b2C3d4E5f6G7/tables?include=visibleFieldIds",
+                "/v0/bases/appA1b2C3d4E5f6G7/webhooks",
+            ] {
+                let url = target(&address, base, good).unwrap();
+                assert_eq!(url.as_str(), format!("{}{good}", address.as_str().trim_end_matches('/')));
+            }
+            for bad in [
+                "/v0/appB1b2C3d4E5f6G7/T",
+                "/v0/appA1b2C3d4E5f6G7/../appB1b2C3d4E5f6G7/T",
+                "/v0/appA1b2C3d4E5f6G7/%2e%2e/appB1b2C3d4E5f6G7/T",
+                "/v0/appA1b2C3d4E5f6G7/..\\appB1b2C3d4E5f6G7/T",
+                "/v0/../v1/appA1b2C3d4E5f6G7",
+                "/v0/meta/whoami",
+                "/v0/meta/bases",
+                "/v1/appA1b2C3d4E5f6G7",
+                "@evil.example/v0/appA1b2C3d4E5f6G7",
+                "//evil.example/v0/appA1b2C3d4E5f6G7",
+                "",
+            ] {
+                assert!(target(&address, base, bad).is_err(), "{bad}");
+            }
+        }
+    }
+}

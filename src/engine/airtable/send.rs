@@ -12,7 +12,7 @@ use tablewright_core::Refused;
 use tablewright_core::model::BaseId;
 use tablewright_core::secret::Secret;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use url::Url;
+use url::{Host, Url};
 
 use super::error::{self, Needs};
 use super::{Answer, Ask, Error, Permit, Session, Shared};
@@ -138,7 +138,12 @@ enum Broken {
 impl Shared {
     pub(super) fn client(&self) -> Result<&reqwest::Client, Error> {
         let made = self.client.get_or_init(|| {
-            reqwest::Client::builder()
+            let mut builder = reqwest::Client::builder();
+            // No proxy leads to this machine itself.
+            if [&self.endpoint, &self.content].into_iter().any(is_loopback) {
+                builder = builder.no_proxy();
+            }
+            builder
                 .redirect(Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
@@ -160,6 +165,15 @@ impl Shared {
     /// The same on the host that takes uploads.
     pub(super) fn content_url(&self, parts: &[&str]) -> Result<Url, Error> {
         under(&self.content, parts)
+    }
+}
+
+fn is_loopback(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
