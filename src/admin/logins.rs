@@ -136,28 +136,26 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
         }
         Command::Copy { name, bases, all, tables } => copy(app, &name, &bases, all, &tables).await,
         Command::Remove { name, forget: and_bases } => {
-            let mut forgotten = Vec::new();
+            let (mut forgotten, mut left) = (Vec::new(), Vec::new());
             if and_bases {
-                let listed = app.profiles.list().await?;
-                let bases = listed.into_iter().find(|profile| profile.name == name).map(|p| p.bases);
-                for base in bases.unwrap_or_default() {
-                    app.replica.forget(base, "local").await?;
+                for (base, _) in app.replica.bases().into_iter().filter(|(_, cloud)| cloud.profile == name) {
+                    left.extend(app.replica.forget(base, "local").await?);
                     forgotten.push(base);
                 }
             }
             app.profiles.remove(&name).await?;
-            Ok(json!({ "disconnected": name, "forgotten": forgotten }))
+            Ok(json!({ "disconnected": name, "forgotten": forgotten, "left": left }))
         }
         Command::Forget { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
-            if app.engine.login_of(id).is_none() {
+            if !app.replica.holds(id) {
                 let message = format!(
                     "{name:?} lives here and nowhere else; `tablewright base delete` deletes it for good"
                 );
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
             let left = app.replica.forget(id, "local").await?;
-            Ok(json!({ "forgotten": id, "name": name, "webhookLeft": left }))
+            Ok(json!({ "forgotten": id, "name": name, "left": left }))
         }
         Command::Check => check(app).await,
     }
@@ -202,20 +200,11 @@ async fn copy(
     // All of it is looked at before any of it is begun.
     for (base, name) in &chosen {
         let held = app.engine.bases().iter().any(|(id, _)| id == base);
-        match app.engine.login_of(*base) {
-            Some(other) if *other != *login => {
-                let message = format!(
-                    "{name:?} is read with the login {other:?} already; say `tablewright base forget {base}` first"
-                );
-                return Err(Fault::new(Code::Conflict, message));
-            }
-            None if held => {
-                let message = format!(
-                    "a base of the id of {name:?} ({base}) lives here already; export and delete it first, or use another --data-dir"
-                );
-                return Err(Fault::new(Code::Conflict, message));
-            }
-            _ => {}
+        if held && !app.replica.holds(*base) {
+            let message = format!(
+                "a base of the id of {name:?} ({base}) lives here already; export and delete it first, or use another --data-dir"
+            );
+            return Err(Fault::new(Code::Conflict, message));
         }
     }
     let choice = match (chosen.as_slice(), tables) {
@@ -230,12 +219,15 @@ async fn copy(
     let mut already = Vec::new();
     for (base, name) in chosen {
         let entry = json!({ "id": base, "name": name });
-        if app.engine.login_of(*base).is_some() {
+        let held = app.replica.login_of(*base);
+        // One that is held gets this login or another choice of tables, if that was asked for.
+        let same = held.as_ref().is_some_and(|other| all || other == login) && choice.is_none();
+        if same {
             already.push(entry);
-            continue;
+        } else {
+            app.replica.add(login, *base, name, choice.clone()).await?;
+            copied.push(entry);
         }
-        app.replica.add(login, *base, name, choice.clone()).await?;
-        copied.push(entry);
     }
     Ok(json!({ "profile": login, "copied": copied, "already": already }))
 }
@@ -277,7 +269,7 @@ impl Findings {
     /// What an error means: that Airtable is far away is no fault of the login.
     fn note(&mut self, what: &str, error: Error) {
         match error {
-            Error::NotSent(_) | Error::Unanswered(_) | Error::RateLimited { .. } => {
+            Error::NotSent(_) | Error::Unanswered(_) | Error::Unread(_) | Error::RateLimited { .. } => {
                 self.warnings.push(format!("{what}: {error}"));
             }
             _ => self.failed.push(format!("{what}: {error}")),
@@ -306,8 +298,9 @@ async fn check(app: &App) -> Result<Value, Fault> {
         let says = [findings.failed, findings.warnings, findings.fine].concat().join("; ");
         checks.push(json!({ "name": profile.name, "state": state, "says": says }));
     }
-    let held = app.engine.store().logins_of_bases().await.map_err(Fault::from)?;
-    for (base, login) in held.iter().filter(|(_, login)| !listed.iter().any(|p| p.name == *login)) {
+    let known = |login: &str| listed.iter().any(|profile| profile.name == login);
+    for (base, cloud) in app.replica.bases().into_iter().filter(|(_, cloud)| !known(&cloud.profile)) {
+        let login = cloud.profile;
         let says = format!(
             "{base} is read with it, and there is no such login: `tablewright connect --name {login}` makes it"
         );

@@ -1,7 +1,6 @@
 //! Bases that are read with a login, and tokens that see those of one login alone.
 
 use serde_json::{Value, json};
-use sqlx::Connection;
 
 use super::{Here, Upstream};
 use crate::rest::ALL_SCOPES;
@@ -11,18 +10,9 @@ use crate::support::{Client, http, root};
 fn two_bases(upstream: &Upstream) -> Here {
     let here = Here::new(&upstream.server.address);
     here.connect("laptop", &upstream.token("laptop"));
-    for base in ["shop", "workshop"] {
-        here.data.import(&root().join(format!("tests/fixtures/{base}.json")));
-    }
-    let path = here.data.path().join("tablewright.db");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let address = format!("sqlite:{}", path.display());
-        let mut database = sqlx::SqliteConnection::connect(&address).await.unwrap();
-        let mark = "UPDATE bases SET cloud = '{\"profile\":\"laptop\"}' WHERE id = 'appShop0000000000'";
-        assert_eq!(sqlx::query(mark).execute(&mut database).await.unwrap().rows_affected(), 1);
-        database.close().await.unwrap();
-    });
+    here.data.import(&root().join("tests/fixtures/workshop.json"));
+    let done = here.json(&["connect", "--name", "laptop", "--base", "shop"]);
+    assert_eq!(done["copied"], json!([{"id": "appShop0000000000", "name": "Shop"}]), "{done}");
     here
 }
 
@@ -48,11 +38,40 @@ fn bases_say_where_they_live_and_a_login_in_use_stays() {
 }
 
 #[test]
+fn bases_and_tables_are_chosen_by_name() {
+    let upstream = Upstream::new();
+    let here = Here::new(&upstream.server.address);
+    here.connect("laptop", &upstream.token("laptop"));
+    let unknown = here.refused(&["connect", "--name", "laptop", "--base", "Shp"]);
+    assert!(unknown.contains("login \"laptop\": there is no base \"Shp\""), "{unknown}");
+    let unknown = here.refused(&["connect", "--name", "laptop", "--base", "Shop", "--table", "Gods"]);
+    assert!(unknown.contains("no table \"Gods\"") && unknown.contains("Goods"), "{unknown}");
+    assert!(here.ok(&["base", "list"]).contains("no bases"), "nothing was begun");
+    let text = here.ok(&["connect", "--name", "laptop", "--base", "Shop", "--table", "Goods"]);
+    assert!(text.contains("being copied: Shop") && text.contains("tablewright serve"), "{text}");
+    assert_eq!(here.json(&["base", "list"])[0]["tables"], 1);
+    let again = here.json(&["connect", "--name", "laptop", "--all"]);
+    assert_eq!((&again["copied"], &again["already"][0]["name"]), (&json!([]), &json!("Shop")), "{again}");
+    assert_eq!(again["grants"][0]["isHere"], true, "{again}");
+    // Another login of the same base takes it over when it is named.
+    here.connect("desk", &upstream.token("desk"));
+    assert_eq!(here.json(&["connect", "--name", "desk", "--all"])["copied"], json!([]));
+    here.ok(&["connect", "--name", "desk", "--base", "Shop"]);
+    assert_eq!(here.json(&["base", "list"])[0]["profile"], "desk");
+    here.ok(&["disconnect", "laptop"]);
+    let other = Here::new(&upstream.server.address);
+    other.data.import(&root().join("tests/fixtures/shop.json"));
+    other.connect("laptop", &upstream.token("other"));
+    let refused = other.refused(&["connect", "--name", "laptop", "--all"]);
+    assert!(refused.contains("lives here already"), "{refused}");
+}
+
+#[test]
 fn disconnect_forgets_the_bases_when_it_is_told_to() {
     let upstream = Upstream::new();
     let here = two_bases(&upstream);
     let done = here.json(&["disconnect", "laptop", "--forget"]);
-    assert_eq!(done, json!({"disconnected": "laptop", "forgotten": ["appShop0000000000"]}));
+    assert_eq!(done, json!({"disconnected": "laptop", "forgotten": ["appShop0000000000"], "left": []}));
     assert_eq!(here.json(&["base", "list"])[0]["name"], "Workshop");
 }
 
