@@ -179,6 +179,13 @@ impl Profiles {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Counts back calls that were counted and not made; for a process that ends in good order.
+    pub async fn settle(&self) {
+        if let Err(error) = self.shared.airtable.settle().await {
+            tracing::warn!(%error, "calls that were not made stay counted");
+        }
+    }
+
     fn store(&self) -> &Store {
         &self.shared.vault.store
     }
