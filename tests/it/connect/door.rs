@@ -31,6 +31,7 @@ fn bases_say_where_they_live_and_a_login_in_use_stays() {
     assert!(here.refused(&["base", "forget", "Shop"]).contains("--yes"), "nobody can be asked");
     let doctor = here.ok(&["doctor"]);
     assert!(doctor.contains("appShop0000000000 is reached"), "{doctor}");
+    assert!(doctor.contains("of 2 tables of \"Shop\" are copied"), "{doctor}");
     assert!(doctor.contains("WARNING login laptop") && doctor.contains("webhook:manage"), "{doctor}");
     here.ok(&["base", "forget", "Shop", "--yes"]);
     here.ok(&["disconnect", "laptop"]);

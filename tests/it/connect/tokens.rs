@@ -1,5 +1,8 @@
 //! Personal tokens: taken in, sealed, refused, lost.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use super::{Here, Upstream, said};
@@ -102,6 +105,48 @@ fn doctor_says_that_airtable_is_far_away_and_ends() {
     let check = checks.iter().find(|check| check["name"] == "login laptop").unwrap();
     assert_eq!((&check["ok"], &check["warning"]), (&json!(true), &json!(true)), "{check}");
     assert!(check["says"].as_str().unwrap().contains("reached"), "{check}");
+}
+
+/// An Airtable that knows everybody, grants nothing, and whose clock stands still.
+fn standing_still() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let body = r#"{"id": "usrStandingStill0", "email": "a@b.example", "bases": []}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
+
+#[test]
+fn doctor_compares_the_clocks_and_counts_calls() {
+    let here = Here::new(&standing_still()).with("TABLEWRIGHT_AIRTABLE_MONTHLY_CALLS", "4");
+    let text = here.connect("laptop", "patAny0000000000.0123");
+    assert!(
+        text.contains("login laptop (token): a@b.example") && text.contains("it grants no bases"),
+        "{text}"
+    );
+    let doctor = here.ok(&["doctor"]);
+    assert!(
+        doctor.contains("WARNING login laptop:") && doctor.contains("before Airtable's; set it"),
+        "{doctor}"
+    );
+    here.ok(&["connect", "--name", "laptop", "--list"]);
+    let doctor = here.ok(&["doctor"]);
+    assert!(
+        doctor.contains("of this month's 4 calls are used") || doctor.contains("3 of 4 calls"),
+        "{doctor}"
+    );
+    let spent = here.refused(&["connect", "--name", "laptop"]);
+    assert!(spent.contains("airtable.monthly_calls"), "{spent}");
 }
 
 #[test]
