@@ -145,10 +145,10 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
                 let tables = snapshot.schema.tables.len();
                 let mut base =
                     json!({"id": id, "name": name, "tables": tables, "records": snapshot.records()});
-                match app.engine.login_of(*id) {
+                match app.replica.login_of(*id) {
                     Some(login) => {
                         base["lives"] = json!("airtable");
-                        base["profile"] = json!(&*login);
+                        base["profile"] = json!(login);
                     }
                     None => base["lives"] = json!("here"),
                 }
@@ -159,7 +159,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         Command::DeleteBase { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
             call.about(id);
-            if app.engine.login_of(id).is_some() {
+            if app.replica.holds(id) {
                 let message = format!(
                     "{name:?} lives in Airtable and is deleted there; `tablewright base forget {id}` removes the copy that is here"
                 );

@@ -1,6 +1,6 @@
 //! Commands about logins at Airtable and the bases that are read with them.
 
-use std::time::Duration;
+mod check;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,9 +9,7 @@ use tablewright_core::model::{Base, BaseId, TableId};
 use tablewright_core::secret::Secret;
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::profiles::{Kind, Profile, Returned, revealed};
-use tablewright_engine::airtable::{Ask, Error, ListQuery, ListedBase, Session};
-
-use tokio::time::{Instant, timeout_at};
+use tablewright_engine::airtable::{Ask, ListedBase, Session};
 
 use crate::app::App;
 
@@ -136,30 +134,28 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
         }
         Command::Copy { name, bases, all, tables } => copy(app, &name, &bases, all, &tables).await,
         Command::Remove { name, forget: and_bases } => {
-            let mut forgotten = Vec::new();
+            let (mut forgotten, mut left) = (Vec::new(), Vec::new());
             if and_bases {
-                let listed = app.profiles.list().await?;
-                let bases = listed.into_iter().find(|profile| profile.name == name).map(|p| p.bases);
-                for base in bases.unwrap_or_default() {
-                    app.replica.forget(base, "local").await?;
+                for (base, _) in app.replica.bases().into_iter().filter(|(_, cloud)| cloud.profile == name) {
+                    left.extend(app.replica.forget(base, "local").await?);
                     forgotten.push(base);
                 }
             }
             app.profiles.remove(&name).await?;
-            Ok(json!({ "disconnected": name, "forgotten": forgotten }))
+            Ok(json!({ "disconnected": name, "forgotten": forgotten, "left": left }))
         }
         Command::Forget { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
-            if app.engine.login_of(id).is_none() {
+            if !app.replica.holds(id) {
                 let message = format!(
                     "{name:?} lives here and nowhere else; `tablewright base delete` deletes it for good"
                 );
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
             let left = app.replica.forget(id, "local").await?;
-            Ok(json!({ "forgotten": id, "name": name, "webhookLeft": left }))
+            Ok(json!({ "forgotten": id, "name": name, "left": left }))
         }
-        Command::Check => check(app).await,
+        Command::Check => check::run(app).await,
     }
 }
 
@@ -202,20 +198,11 @@ async fn copy(
     // All of it is looked at before any of it is begun.
     for (base, name) in &chosen {
         let held = app.engine.bases().iter().any(|(id, _)| id == base);
-        match app.engine.login_of(*base) {
-            Some(other) if *other != *login => {
-                let message = format!(
-                    "{name:?} is read with the login {other:?} already; say `tablewright base forget {base}` first"
-                );
-                return Err(Fault::new(Code::Conflict, message));
-            }
-            None if held => {
-                let message = format!(
-                    "a base of the id of {name:?} ({base}) lives here already; export and delete it first, or use another --data-dir"
-                );
-                return Err(Fault::new(Code::Conflict, message));
-            }
-            _ => {}
+        if held && !app.replica.holds(*base) {
+            let message = format!(
+                "a base of the id of {name:?} ({base}) lives here already; export and delete it first, or use another --data-dir"
+            );
+            return Err(Fault::new(Code::Conflict, message));
         }
     }
     let choice = match (chosen.as_slice(), tables) {
@@ -230,12 +217,15 @@ async fn copy(
     let mut already = Vec::new();
     for (base, name) in chosen {
         let entry = json!({ "id": base, "name": name });
-        if app.engine.login_of(*base).is_some() {
+        let held = app.replica.login_of(*base);
+        // One that is held gets this login or another choice of tables, if that was asked for.
+        let same = held.as_ref().is_some_and(|other| all || other == login) && choice.is_none();
+        if same {
             already.push(entry);
-            continue;
+        } else {
+            app.replica.add(login, *base, name, choice.clone()).await?;
+            copied.push(entry);
         }
-        app.replica.add(login, *base, name, choice.clone()).await?;
-        copied.push(entry);
     }
     Ok(json!({ "profile": login, "copied": copied, "already": already }))
 }
@@ -256,140 +246,6 @@ async fn choose(
         }
     }
     Ok(chosen)
-}
-
-/// How long looking at all logins may take.
-const CHECK_TIME: Duration = Duration::from_secs(15);
-/// Bases of one login that are looked at.
-const CHECK_BASES: usize = 20;
-/// How far the clocks may be apart, in milliseconds.
-const CLOCK_SLACK: i64 = 60_000;
-
-/// What was found out about a login: `ok`, `warning` or `failed`, each with words.
-#[derive(Default)]
-struct Findings {
-    failed: Vec<String>,
-    warnings: Vec<String>,
-    fine: Vec<String>,
-}
-
-impl Findings {
-    /// What an error means: that Airtable is far away is no fault of the login.
-    fn note(&mut self, what: &str, error: Error) {
-        match error {
-            Error::NotSent(_) | Error::Unread(_) | Error::Unanswered(_) | Error::RateLimited { .. } => {
-                self.warnings.push(format!("{what}: {error}"));
-            }
-            _ => self.failed.push(format!("{what}: {error}")),
-        }
-    }
-}
-
-async fn check(app: &App) -> Result<Value, Fault> {
-    let listed = app.profiles.list().await?;
-    let until = Instant::now() + CHECK_TIME;
-    let mut checks = Vec::with_capacity(listed.len());
-    for profile in &listed {
-        let mut findings = Findings::default();
-        if timeout_at(until, look(app, profile, &mut findings)).await.is_err() {
-            let message = format!(
-                "Airtable could not be reached, or not be asked everything, within {} s",
-                CHECK_TIME.as_secs()
-            );
-            findings.warnings.push(message);
-        }
-        let state = match (findings.failed.is_empty(), findings.warnings.is_empty()) {
-            (false, _) => "failed",
-            (true, false) => "warning",
-            (true, true) => "ok",
-        };
-        let says = [findings.failed, findings.warnings, findings.fine].concat().join("; ");
-        checks.push(json!({ "name": profile.name, "state": state, "says": says }));
-    }
-    let held = app.engine.store().logins_of_bases().await.map_err(Fault::from)?;
-    for (base, login) in held.iter().filter(|(_, login)| !listed.iter().any(|p| p.name == *login)) {
-        let says = format!(
-            "{base} is read with it, and there is no such login: `tablewright connect --name {login}` makes it"
-        );
-        checks.push(json!({ "name": login, "state": "failed", "says": says }));
-    }
-    Ok(Value::Array(checks))
-}
-
-async fn look(app: &App, profile: &Profile, findings: &mut Findings) {
-    let session = match app.profiles.session(&profile.name).await {
-        Ok(session) => session,
-        Err(fault) => return findings.failed.push(fault.message),
-    };
-    let mut scopes = profile.info.scopes.clone();
-    match session.whoami(&ask()).await {
-        Ok(answer) => {
-            let who = answer.value;
-            findings.fine.push(format!("accepted as {}", who.email.unwrap_or(who.id)));
-            scopes = who.scopes.or(scopes);
-            let apart = answer.server_time.map(|time| app.engine.clock().now_ms() - time);
-            if let Some(apart) = apart.filter(|apart| apart.abs() > CLOCK_SLACK) {
-                findings.warnings.push(format!(
-                    "the clock of this machine is {} s {} Airtable's; set it",
-                    apart.abs() / 1_000,
-                    if apart > 0 { "before" } else { "behind" }
-                ));
-            }
-        }
-        Err(error) => return findings.note("whoami", error),
-    }
-    if let Some(scopes) = &scopes {
-        let lacks = |wanted: &str| !scopes.iter().any(|scope| scope == wanted);
-        for needed in ["schema.bases:read", "data.records:read"] {
-            if lacks(needed) {
-                findings.failed.push(format!("the scope {needed} is missing: its bases cannot be copied"));
-            }
-        }
-        if lacks("webhook:manage") {
-            let message = "the scope webhook:manage is missing: changes are asked for instead of told";
-            findings.warnings.push(message.into());
-        }
-    }
-    for base in profile.bases.iter().take(CHECK_BASES) {
-        look_at_base(&session, *base, scopes.is_none(), findings).await;
-    }
-    if profile.bases.len() > CHECK_BASES {
-        findings.fine.push(format!("{} more bases were not looked at", profile.bases.len() - CHECK_BASES));
-    }
-    let most = app.config.airtable.monthly_calls;
-    let calls = profile.calls;
-    if most > 0 && calls * 5 >= most * 4 {
-        findings.warnings.push(format!("{calls} of this month's {most} calls are used"));
-    } else if most > 0 {
-        findings.fine.push(format!("{calls} of {most} calls this month"));
-    } else {
-        findings.fine.push(format!("{calls} calls this month"));
-    }
-}
-
-/// Whether a base can be read; with `probe`, what Airtable does not tell of the token's scopes is
-/// tried out.
-async fn look_at_base(session: &Session, base: BaseId, probe: bool, findings: &mut Findings) {
-    let tables = match session.schema(&ask(), base).await {
-        Ok(answer) => answer.value,
-        Err(error) => return findings.note(&format!("{base} (its schema)"), error),
-    };
-    let Some(table) = tables.first() else { return findings.fine.push(format!("{base} is reached")) };
-    let one = ListQuery { page_size: 1, max_records: Some(1), ..ListQuery::default() };
-    match session.list(&ask(), base, &table.id.to_string(), &one).await {
-        Ok(_) => findings.fine.push(format!("{base} is reached")),
-        Err(error) => return findings.note(&format!("{base} (its records)"), error),
-    }
-    if !probe {
-        return;
-    }
-    match session.list_webhooks(&ask(), base).await {
-        Ok(_) => {}
-        Err(Error::Forbidden { .. }) => findings.warnings.push(format!(
-            "{base}: webhooks are not allowed (scope webhook:manage): changes are asked for instead of told"
-        )),
-        Err(error) => findings.note(&format!("{base} (its webhooks)"), error),
-    }
 }
 
 /// What a login of this kind is called.

@@ -152,9 +152,12 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                 say(&done)?;
             } else {
                 say(format_args!(
-                    "removed the copy of {:?}; in Airtable nothing has changed",
+                    "removed the copy of {:?}; in Airtable it is as it was",
                     text(&done, "name")
                 ))?;
+                if let Some(why) = done["left"].as_str() {
+                    say(format_args!("{LEFT}: {}", shown(why)))?;
+                }
             }
         }
     }
@@ -177,6 +180,9 @@ fn say_files(done: &Value, how: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// What is said when the webhook of a copy stayed.
+pub const LEFT: &str = "its webhook could not be removed there and ends on its own within a week";
 
 /// A name that is not there is the first thing to say.
 async fn is_there(global: &Global, base: &str) -> anyhow::Result<()> {

@@ -76,8 +76,9 @@ async fn log_in(global: &Global, options: &Connect) -> anyhow::Result<Value> {
             "there is no login {name:?} yet: send a personal access token to standard input with --token-stdin, log in with --oauth, or set AIRTABLE_API_KEY and say --name {ENVIRONMENT}"
         );
     }
-    say(
-        "Make a personal access token at https://airtable.com/create/tokens with the scopes\nschema.bases:read and data.records:read (to write: data.records:write; to hear of changes: webhook:manage).",
+    writeln!(
+        std::io::stderr(),
+        "Make a personal access token at https://airtable.com/create/tokens with the scopes\nschema.bases:read and data.records:read (to write: data.records:write; to hear of changes: webhook:manage)."
     )?;
     let token = Secret::new(rpassword::prompt_password("Token (it is not shown): ")?);
     ask(global, logins::Command::AddToken { name, token, new_key }).await

@@ -132,10 +132,10 @@ async fn has_logins(directory: &std::path::Path) -> anyhow::Result<bool> {
     }
     let store = tablewright_engine::Store::open(&path).await?;
     let profiles = store.profiles().await?;
-    let bases = store.logins_of_bases().await?;
+    let bases = store.bases().await?;
     store.close().await;
     drop(lock);
-    Ok(!profiles.is_empty() || !bases.is_empty())
+    Ok(!profiles.is_empty() || bases.iter().any(|base| base.cloud.is_some()))
 }
 
 fn writable(directory: &std::path::Path) -> Result<String, String> {

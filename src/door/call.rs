@@ -116,7 +116,8 @@ impl Call {
 
     /// Whether the caller may know of a base.
     fn sees(&self, base: BaseId) -> bool {
-        self.caller.profile.is_none() || self.engine.login_of(base) == self.caller.profile
+        let Some(profile) = &self.caller.profile else { return true };
+        self.replica.login_of(base).is_some_and(|login| *login == **profile)
     }
 
     /// Refuses a base the caller may not know of, in the words for one that is not there.

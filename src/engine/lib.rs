@@ -84,8 +84,6 @@ pub(crate) struct Shared {
     pub(crate) audit: writer::AuditBuffer,
     options: Options,
     listed: RwLock<Arc<Vec<(BaseId, String)>>>,
-    /// Whose login reads each base that lives in Airtable.
-    logins: RwLock<FxHashMap<BaseId, Arc<str>>>,
     held: RwLock<FxHashMap<BaseId, Held>>,
     /// Held while a base is read from the database and while a batch is written and published:
     /// what a reader loads is never older than what the writer has published.
@@ -182,7 +180,6 @@ impl Shared {
             }
             None => {
                 self.held.write().unwrap_or_else(PoisonError::into_inner).remove(&base);
-                self.logins.write().unwrap_or_else(PoisonError::into_inner).remove(&base);
             }
         }
         *listed = Arc::new(bases);
@@ -194,7 +191,6 @@ impl Engine {
     pub async fn open(directory: PathBuf, options: Options, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let store = Store::open(&directory.join("tablewright.db")).await?;
         let listed = store.bases().await?.into_iter().map(|b| (b.id, b.name)).collect();
-        let logins = store.logins_of_bases().await?.into_iter().map(|(id, name)| (id, name.into())).collect();
         let last = store.last_change().await?;
         let shared = Arc::new(Shared {
             store,
@@ -205,7 +201,6 @@ impl Engine {
             audit: writer::AuditBuffer::default(),
             options,
             listed: RwLock::new(Arc::new(listed)),
-            logins: RwLock::new(logins),
             held: RwLock::default(),
             loading: Mutex::new(()),
             ticks: AtomicU64::new(0),
@@ -221,16 +216,6 @@ impl Engine {
     /// All bases by name: id and name.
     pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
         self.shared.bases()
-    }
-
-    /// The login at Airtable that reads a base; `None` for a base that lives here.
-    pub fn login_of(&self, base: BaseId) -> Option<Arc<str>> {
-        self.shared.logins.read().unwrap_or_else(PoisonError::into_inner).get(&base).cloned()
-    }
-
-    /// Notes whose login reads a base that is about to be seen; it is forgotten with the base.
-    pub fn note_login(&self, base: BaseId, profile: &str) {
-        self.shared.logins.write().unwrap_or_else(PoisonError::into_inner).insert(base, profile.into());
     }
 
     /// The clock everything here goes by.

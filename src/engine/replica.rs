@@ -286,6 +286,11 @@ impl Replica {
         copies.iter().map(|(id, copy)| (*id, copy.held.cloud())).collect()
     }
 
+    /// The name of the login a base is read with; `None` for a base that lives here.
+    pub fn login_of(&self, base: BaseId) -> Option<String> {
+        Some(self.copy(base)?.held.cloud().profile)
+    }
+
     /// The login of a base, to ask Airtable itself.
     pub async fn session(&self, base: BaseId) -> Result<Session, Fault> {
         self.of(base)?.held.session().await

@@ -286,9 +286,13 @@ impl Login {
 
 /// What to do about a login that does not open.
 pub(super) fn locked(name: &str, why: &seal::Error) -> String {
-    format!(
-        "the login {name:?} cannot be opened: {why}. Nothing was changed; when that key is gone for good, log in again with `tablewright connect --name {name} --new-key`"
-    )
+    let gone = match why {
+        seal::Error::NoKey(_) | seal::Error::OtherKey { .. } | seal::Error::Damaged => format!(
+            "; when that key is gone for good, log in again with `tablewright connect --name {name} --new-key`"
+        ),
+        seal::Error::Key { .. } | seal::Error::Random(_) => String::new(),
+    };
+    format!("the login {name:?} cannot be opened: {why}. Nothing was changed{gone}")
 }
 
 impl Credentials for Login {

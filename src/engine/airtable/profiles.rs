@@ -179,6 +179,13 @@ impl Profiles {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Counts back calls that were counted and not made; for a process that ends in good order.
+    pub async fn settle(&self) {
+        if let Err(error) = self.shared.airtable.settle().await {
+            tracing::warn!(%error, "calls that were not made stay counted");
+        }
+    }
+
     fn store(&self) -> &Store {
         &self.shared.vault.store
     }
@@ -192,7 +199,7 @@ impl Profiles {
     /// All logins, by name, with what may be shown of them.
     pub async fn list(&self) -> Result<Vec<Profile>, Fault> {
         let stored = self.store().profiles().await.map_err(Fault::from)?;
-        let bases = self.store().logins_of_bases().await.map_err(Fault::from)?;
+        let bases = self.in_use().await?;
         let mut infos: Vec<(String, Info)> = Vec::with_capacity(stored.len() + 1);
         for profile in stored {
             infos.push((profile.name.clone(), read(&profile)?));
@@ -292,7 +299,7 @@ impl Profiles {
     /// Forgets a login that no base uses.
     pub async fn remove(&self, name: &str) -> Result<(), Fault> {
         let _one = self.shared.changing.lock().await;
-        let used = self.store().logins_of_bases().await.map_err(Fault::from)?;
+        let used = self.in_use().await?;
         let used: Vec<String> =
             used.into_iter().filter(|(_, login)| login == name).map(|(base, _)| base.to_string()).collect();
         if !used.is_empty() {
@@ -310,6 +317,12 @@ impl Profiles {
         self.store().remove_profile(name).await.map_err(Fault::from)?;
         self.login(name).reset().await;
         Ok(())
+    }
+
+    /// The bases that live in Airtable, each with the login it is read with.
+    async fn in_use(&self) -> Result<Vec<(BaseId, String)>, Fault> {
+        let stored = self.store().bases().await.map_err(Fault::from)?;
+        Ok(stored.into_iter().filter_map(|base| Some((base.id, base.cloud?.profile))).collect())
     }
 
     async fn shown(&self, name: &str) -> Result<Profile, Fault> {

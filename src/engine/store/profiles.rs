@@ -1,8 +1,6 @@
-//! Logins at Airtable, with their tokens sealed, and the bases they read.
+//! Logins at Airtable, with their tokens sealed.
 
-use serde::Deserialize;
 use serde_json::Value;
-use tablewright_core::model::BaseId;
 
 use super::{Error, Store};
 
@@ -19,12 +17,6 @@ pub struct StoredProfile {
     pub created_at: i64,
     /// When it was changed last.
     pub updated_at: i64,
-}
-
-/// The part of what is kept about a base in Airtable that says whose login reads it.
-#[derive(Deserialize)]
-struct Cloud {
-    profile: String,
 }
 
 type Raw = (String, String, String, i64, i64);
@@ -105,20 +97,5 @@ impl Store {
     pub async fn remove_profile(&self, name: &str) -> Result<bool, Error> {
         let done = sqlx::query("DELETE FROM profiles WHERE name = $1").bind(name).execute(&self.pool).await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// The bases that live in Airtable, each with the login that reads it.
-    pub async fn logins_of_bases(&self) -> Result<Vec<(BaseId, String)>, Error> {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT id, cloud FROM bases WHERE cloud IS NOT NULL ORDER BY id")
-                .fetch_all(&self.pool)
-                .await?;
-        rows.into_iter()
-            .map(|(id, cloud)| {
-                let damaged = |reason: String| Error::Damaged { place: format!("base {id}"), reason };
-                let cloud: Cloud = serde_json::from_str(&cloud).map_err(|e| damaged(e.to_string()))?;
-                Ok((id.parse().map_err(|e| damaged(format!("{e}")))?, cloud.profile))
-            })
-            .collect()
     }
 }
