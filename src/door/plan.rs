@@ -58,6 +58,11 @@ impl Plan {
         Ok(Self { base: view.base().schema().id, write })
     }
 
+    /// How many records it writes.
+    pub fn records(&self) -> usize {
+        self.write.action.len()
+    }
+
     /// The table it writes to.
     pub fn table(&self) -> TableId {
         self.write.table

@@ -7,12 +7,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tablewright_core::model::RecordId;
 use tablewright_core::{Code, Fault};
 use tablewright_engine::Engine;
+use tablewright_engine::local::Outcome;
 pub use tablewright_engine::store::tasks::{Status, StoredTask, TaskPart};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Caller, Rights};
+use crate::call::Call;
+use crate::plan::Plan;
 
 /// Tasks under way at once, for everybody.
 const MAX_WORKING: usize = 1_000;
@@ -105,6 +109,25 @@ impl Tasks {
     /// The outcomes of the parts of a task that are done, in order.
     pub async fn parts(&self, id: &str) -> Result<Vec<Value>, Fault> {
         self.engine.store().task_parts(id).await.map_err(Fault::from)
+    }
+
+    /// What is known of a part that was stopped in the middle.
+    pub async fn so_far(&self, call: &Call, plan: &Plan, part: &TaskPart) -> Result<Outcome, Fault> {
+        let stopped = Fault::new(Code::Cancelled, "not sent: the task was stopped");
+        let unknown = Fault::new(Code::OutcomeUnknown, "it was sent, and the task was stopped unanswered");
+        let mut records = vec![Err(stopped); plan.records()];
+        for row in self.engine.store().upstream_writes(part).await.map_err(Fault::from)? {
+            let told: Option<Vec<Result<RecordId, Fault>>> =
+                row.outcome.and_then(|mut outcome| serde_json::from_value(outcome["records"].take()).ok());
+            for (at, place) in row.places.into_iter().enumerate() {
+                let known = told.as_ref().and_then(|told| told.get(at)).cloned();
+                if let Some(record) = records.get_mut(place) {
+                    *record = known.unwrap_or_else(|| Err(unknown.clone()));
+                }
+            }
+        }
+        let snapshot = call.engine().snapshot(plan.base).await?;
+        Ok(Outcome { records, created: Vec::new(), snapshot, change: None, created_elsewhere: Vec::new() })
     }
 
     /// Says how far a task is.

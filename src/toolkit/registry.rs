@@ -32,8 +32,10 @@ pub struct CallContext {
     pub cancelled: CancellationToken,
     /// Told how far the call is.
     pub progress: Arc<dyn Progress>,
-    /// Where a long call can go on; absent when the client knows no tasks.
-    pub tasks: Option<Tasks>,
+    /// Where a call can go on.
+    pub tasks: Tasks,
+    /// Whether the client knows what a task is.
+    pub knows_tasks: bool,
 }
 
 /// What a face brings to a call.
@@ -44,8 +46,10 @@ pub struct Conditions {
     pub cancelled: CancellationToken,
     /// Told how far the call is.
     pub progress: Arc<dyn Progress>,
-    /// Where a long call can go on; absent when the client knows no tasks.
-    pub tasks: Option<Tasks>,
+    /// Where a call can go on.
+    pub tasks: Tasks,
+    /// Whether the client knows what a task is.
+    pub knows_tasks: bool,
 }
 
 /// What became of a call.
@@ -189,10 +193,11 @@ impl Entry {
     ) -> Called {
         let allowed = caller.rights.require(self.wording.scope);
         let call = door.call(caller, self.name);
-        let Conditions { limits, cancelled, progress, tasks } = conditions;
+        let Conditions { limits, cancelled, progress, tasks, knows_tasks } = conditions;
         let (boundary, door) = (Boundary::random(), door.clone());
         let stop = cancelled.clone();
-        let mut context = CallContext { call, limits, boundary, door, cancelled, progress, tasks };
+        let mut context =
+            CallContext { call, limits, boundary, door, cancelled, progress, tasks, knows_tasks };
         let result = match allowed {
             Err(fault) => Err(fault),
             // A write stops by itself, between its parts, so that its outcome is known.

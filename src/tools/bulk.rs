@@ -1,23 +1,28 @@
 //! Writes of any number of records: in parts, with news of how far they are, and as tasks that go
 //! on when everything else has ended.
 
+mod work;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_door::plan::MAX_RECORDS;
-use tablewright_door::tasks::{Status, StoredTask, TaskPart, Ticket};
-use tablewright_door::{Call, Caller, Door, TableView, Tasks, WriteOptions};
+use tablewright_door::tasks::TaskPart;
+use tablewright_door::{Call, TableView, WriteOptions};
 use tablewright_engine::local::Action;
-use tablewright_toolkit::progress::Silent;
-use tablewright_toolkit::registry::{CallContext, error_reply};
+use tablewright_toolkit::registry::CallContext;
 use tablewright_toolkit::{Answer, Progress, Reply};
 use tokio_util::sync::CancellationToken;
 
 use crate::written::Done;
 
+pub use work::go_on;
+
 /// Records of one commit; a write of more is cut into parts of this size.
 const PART: usize = 1_000;
+/// The same for a base that lives in Airtable, which takes about 50 records a second.
+const CLOUD_PART: usize = 250;
 
 /// What is done to the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +30,7 @@ const PART: usize = 1_000;
 pub(crate) enum Verb {
     Create,
     Update,
-    /// Records with an id are updated, the others created.
+    /// Records with an id are updated, the others created, or merged where Airtable does that.
     Upsert,
     Delete,
 }
@@ -45,6 +50,9 @@ pub(crate) struct Bulk {
     table: TableId,
     verb: Verb,
     typecast: bool,
+    /// What Airtable merges records on; empty where they were matched before.
+    #[serde(default)]
+    merge_on: Vec<String>,
     /// The records, or why they cannot be used, in the order sent.
     records: Vec<Result<Item, Fault>>,
 }
@@ -64,7 +72,7 @@ struct Watch<'a> {
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
     /// The task it is carried out for.
-    task: Option<(&'a Tasks, &'a str)>,
+    task: Option<work::Waiting<'a>>,
 }
 
 impl Bulk {
@@ -74,15 +82,24 @@ impl Bulk {
         typecast: bool,
         records: Vec<Result<Item, Fault>>,
     ) -> Self {
-        Self { base: view.base().schema().id, table: view.schema().id, verb, typecast, records }
+        let (base, table) = (view.base().schema().id, view.schema().id);
+        Self { base, table, verb, typecast, merge_on: Vec::new(), records }
     }
 
-    /// Carries it out, or begins a task that does when it is long and the client knows tasks.
+    /// An upsert that Airtable matches itself: the copy may be behind.
+    pub(crate) fn merged_there(self, merge_on: Vec<String>) -> Self {
+        Self { merge_on, ..self }
+    }
+
+    /// Carries it out, or begins a task that does when it is long and the client knows tasks. With
+    /// `queue`, what is to be written to Airtable is a task in any case, which waits while Airtable
+    /// is away.
     pub(crate) async fn carry_out(
         self,
         context: &mut CallContext,
         view: &TableView,
         tool: &str,
+        queue: bool,
     ) -> Result<Answer, Fault> {
         match self.records.len() {
             0 => {
@@ -97,17 +114,19 @@ impl Bulk {
             }
             _ => {}
         }
-        if let Some(tasks) = context.tasks.as_ref().filter(|_| self.records.len() > PART) {
-            let caller = context.call.caller();
-            let input = serde_json::to_value(&self).unwrap_or_default();
-            let ticket = tasks.create(caller, tool, input).await?;
-            let id = ticket.id.clone();
-            let work = Work { tasks: tasks.clone(), ticket, caller: caller.clone(), tool: tool.to_owned() };
-            tokio::spawn(work.run(context.door.clone(), self));
-            return Ok(Answer::Task(id));
+        let cloud = view.base().is_cloud();
+        if context.knows_tasks && self.records.len() > part_size(view) || queue && cloud {
+            return work::begin(self, context, tool).await;
         }
         let watch = Watch { progress: &*context.progress, stop: &context.cancelled, task: None };
-        let done = self.run(&mut context.call, view, Vec::new(), &watch).await?;
+        let done = self.run(&mut context.call, view, Vec::new(), &watch).await.map_err(|fault| {
+            if fault.code != Code::UpstreamUnavailable {
+                return fault;
+            }
+            let hint =
+                "Nothing was written; with \"queue\": true it is kept and written when Airtable is back.";
+            Fault { message: format!("{}. {hint}", fault.message.trim_end_matches('.')), ..fault }
+        })?;
         let Reply { structured, is_error, .. } = done.reply();
         let value = structured.unwrap_or_default();
         Ok(if is_error { Answer::Failed(value) } else { Answer::Structured(value) })
@@ -121,7 +140,7 @@ impl Bulk {
         mut outcomes: Vec<Outcome>,
         watch: &Watch<'_>,
     ) -> Result<Done, Fault> {
-        let Self { verb, typecast, records, .. } = self;
+        let Self { verb, typecast, merge_on, records, .. } = self;
         let mut items = Vec::with_capacity(records.len());
         let marks: Vec<Option<Fault>> = records
             .into_iter()
@@ -133,37 +152,49 @@ impl Bulk {
                 Err(fault) => Some(fault),
             })
             .collect();
-        let total = items.len();
-        let mut left = items.into_iter().skip(outcomes.len() * PART);
-        let mut done = (outcomes.len() * PART).min(total);
+        let (total, size) = (items.len(), part_size(view));
+        let mut left = items.into_iter().skip(outcomes.len() * size);
+        let mut done = (outcomes.len() * size).min(total);
         while done < total && !watch.stop.is_cancelled() {
-            let items: Vec<Item> = left.by_ref().take(PART).collect();
+            let items: Vec<Item> = left.by_ref().take(size).collect();
             let count = items.len();
-            let plan = call.plan(view, action(verb, items), WriteOptions { typecast, atomic: false })?;
-            let part = watch.task.map(|(_, id)| TaskPart {
-                task: id.to_owned(),
-                part: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
-            });
-            match call.apply_part(plan, part).await {
-                Ok(outcome) => outcomes.push(Outcome {
-                    records: outcome.records,
-                    created: outcome.created,
-                    elsewhere: outcome.created_elsewhere,
-                    change: outcome.change,
-                }),
-                Err(fault) if outcomes.is_empty() => return Err(fault),
-                // What was written stays written: the rest is told as refused.
-                Err(fault) => {
-                    let rest = (done..total).map(|_| Err(fault.clone())).collect();
-                    outcomes.push(Outcome { records: rest, ..Outcome::default() });
-                    break;
+            let action = action(verb, items, &merge_on);
+            let plan = call.plan(view, action, WriteOptions { typecast, atomic: false })?;
+            let applied = match &watch.task {
+                None => call.apply(plan).await,
+                Some(task) => {
+                    let part = u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
+                    let part = TaskPart { task: task.id.to_owned(), part };
+                    task.apply(call, plan, &part, watch.stop).await
                 }
+            };
+            // What was written stays written: the rest is told as refused.
+            let ended = match applied {
+                Ok(outcome) => {
+                    let ended =
+                        outcome.records.iter().find_map(|record| record.as_ref().err().filter(|f| ends(f)));
+                    let ended = ended.cloned();
+                    outcomes.push(Outcome {
+                        records: outcome.records,
+                        created: outcome.created,
+                        elsewhere: outcome.created_elsewhere,
+                        change: outcome.change,
+                    });
+                    done += count;
+                    ended
+                }
+                Err(fault) if outcomes.is_empty() => return Err(fault),
+                Err(fault) => Some(fault),
+            };
+            if let Some(fault) = ended {
+                let rest = (done..total).map(|_| Err(fault.clone())).collect();
+                outcomes.push(Outcome { records: rest, ..Outcome::default() });
+                break;
             }
-            done += count;
-            if let Some((tasks, id)) = watch.task {
-                tasks.note(id, format!("{done} of {total} records are done"));
+            if let Some(task) = &watch.task {
+                task.note(format!("{done} of {total} records are done"));
             }
-            if total > PART {
+            if total > size {
                 watch.progress.report(done as u64, total as u64).await;
             }
         }
@@ -171,7 +202,17 @@ impl Bulk {
     }
 }
 
-fn action(verb: Verb, items: Vec<Item>) -> Action {
+/// Records of one part of a write to this table.
+fn part_size(view: &TableView) -> usize {
+    if view.base().is_cloud() { CLOUD_PART } else { PART }
+}
+
+/// Whether a record was refused for a reason that holds for all that come after it.
+fn ends(fault: &Fault) -> bool {
+    matches!(fault.code, Code::UpstreamUnavailable | Code::UpstreamForbidden | Code::Cancelled)
+}
+
+fn action(verb: Verb, items: Vec<Item>, merge_on: &[String]) -> Action {
     let with_id = |item: Item| Some((item.id?, item.fields));
     match verb {
         Verb::Create => Action::Create(items.into_iter().map(|item| item.fields).collect()),
@@ -179,7 +220,7 @@ fn action(verb: Verb, items: Vec<Item>) -> Action {
         Verb::Delete => Action::Delete(items.into_iter().filter_map(|item| item.id).collect()),
         Verb::Upsert => {
             let records = items.into_iter().map(|item| (item.id, item.fields)).collect();
-            Action::Upsert { on: Vec::new(), records, replace: false }
+            Action::Upsert { on: merge_on.to_vec(), records, replace: false }
         }
     }
 }
@@ -208,80 +249,4 @@ fn gather(verb: Verb, marks: Vec<Option<Fault>>, outcomes: Vec<Outcome>) -> Done
         }
     }
     gathered
-}
-
-/// A write that is carried out as a task.
-struct Work {
-    tasks: Tasks,
-    ticket: Ticket,
-    caller: Caller,
-    tool: String,
-}
-
-impl Work {
-    async fn run(self, door: Door, bulk: Bulk) {
-        let outcome = self.try_run(&door, bulk).await;
-        let (status, message, reply) = match outcome {
-            Ok(done) if done.not_started > 0 => {
-                let (count, left) = (done.count(), done.not_started);
-                let changes = match (done.changes.first(), done.changes.last()) {
-                    (Some(first), Some(last)) => format!(" (changes {first} to {last})"),
-                    _ => String::new(),
-                };
-                let message = format!("stopped: {count} records are done{changes}, {left} were not begun");
-                (Status::Cancelled, message, None)
-            }
-            Ok(done) => {
-                let message = format!("{} records are done", done.count());
-                (Status::Completed, message, Some(done.reply()))
-            }
-            Err(fault) => (Status::Completed, "refused".to_owned(), Some(error_reply(&fault))),
-        };
-        let result = reply.and_then(|reply| serde_json::to_value(reply).ok());
-        if let Err(fault) = self.tasks.end(&self.ticket.id, status, &message, result.as_ref()).await {
-            // It stays under way and is ended after the next start: its parts are all done.
-            tracing::error!(%fault, "the end of a task was not kept");
-        }
-    }
-
-    async fn try_run(&self, door: &Door, bulk: Bulk) -> Result<Done, Fault> {
-        let mut call = door.call(self.caller.clone(), &self.tool);
-        let parts = self.tasks.parts(&self.ticket.id).await?;
-        let outcomes: Vec<Outcome> = parts
-            .into_iter()
-            .map(serde_json::from_value)
-            .collect::<Result<_, _>>()
-            .map_err(|e| Fault::new(Code::Internal, format!("a part of a task cannot be read: {e}")))?;
-        let view = call.table(&bulk.base.to_string(), &bulk.table.to_string()).await?;
-        let task = Some((&self.tasks, self.ticket.id.as_str()));
-        let watch = Watch { progress: &Silent, stop: &self.ticket.stop, task };
-        let done = bulk.run(&mut call, &view, outcomes, &watch).await;
-        call.finish(done.as_ref().err().map(|fault| fault.code));
-        done
-    }
-}
-
-/// Goes on with the tasks that were cut off when the program ended last.
-pub async fn go_on(door: &Door, tasks: &Tasks) -> Result<usize, Fault> {
-    let left = tasks.cut_off().await?;
-    let count = left.len();
-    for (task, ticket) in left {
-        let id = ticket.id.clone();
-        if let Err(fault) = go_on_with(door, tasks, task, ticket).await {
-            let reply = serde_json::to_value(error_reply(&fault)).ok();
-            tasks.end(&id, Status::Completed, "it could not go on after a restart", reply.as_ref()).await?;
-        }
-    }
-    Ok(count)
-}
-
-async fn go_on_with(door: &Door, tasks: &Tasks, task: StoredTask, ticket: Ticket) -> Result<(), Fault> {
-    let caller = tasks.caller(&task).await?.ok_or_else(|| {
-        Fault::new(Code::Forbidden, "the token this task was asked for with was taken back")
-    })?;
-    let bulk: Bulk = serde_json::from_value(task.input)
-        .map_err(|e| Fault::new(Code::Internal, format!("a task cannot be read: {e}")))?;
-    let work = Work { tasks: tasks.clone(), ticket, caller, tool: task.tool };
-    tokio::spawn(work.run(door.clone(), bulk));
-    Ok(())
 }

@@ -64,6 +64,9 @@ pub struct CreateArgs {
     /// Convert values ("12" to 12), create missing choices, link by name (missing records are created).
     #[serde(default)]
     typecast: bool,
+    /// If Airtable is away, write when it is back.
+    #[serde(default)]
+    queue: bool,
 }
 
 impl Tool for CreateRecords {
@@ -78,7 +81,9 @@ impl Tool for CreateRecords {
         let view = context.call.table(&args.base, &args.table).await?;
         let read = |fields| cells(&view, fields).map(|fields| Item { id: None, fields });
         let records = args.records.into_iter().map(read).collect();
-        Bulk::new(&view, Verb::Create, args.typecast, records).carry_out(context, &view, Self::NAME).await
+        Bulk::new(&view, Verb::Create, args.typecast, records)
+            .carry_out(context, &view, Self::NAME, args.queue)
+            .await
     }
 }
 
@@ -105,6 +110,8 @@ pub struct UpdateArgs {
     /// Convert values ("12" to 12), create missing choices, link by name (missing records are created).
     #[serde(default)]
     typecast: bool,
+    #[serde(default)]
+    queue: bool,
 }
 
 impl Tool for UpdateRecords {
@@ -120,7 +127,9 @@ impl Tool for UpdateRecords {
         let read =
             |update: Update| Ok(Item { id: Some(record_id(&update.id)?), fields: accept(update.fields)? });
         let records = args.records.into_iter().map(read).collect();
-        Bulk::new(&view, Verb::Update, args.typecast, records).carry_out(context, &view, Self::NAME).await
+        Bulk::new(&view, Verb::Update, args.typecast, records)
+            .carry_out(context, &view, Self::NAME, args.queue)
+            .await
     }
 }
 
@@ -141,6 +150,8 @@ pub struct UpsertArgs {
     records: Vec<Map<String, Value>>,
     #[serde(default)]
     typecast: bool,
+    #[serde(default)]
+    queue: bool,
 }
 
 impl Tool for UpsertRecords {
@@ -160,6 +171,11 @@ impl Tool for UpsertRecords {
             args.merge_on.iter().map(|name| text::accept(name)).collect::<Result<_, _>>()?;
         let accepted: Vec<Result<Map<String, Value>, Fault>> =
             args.records.into_iter().map(|given| cells(&view, given)).collect();
+        if view.base().is_cloud() {
+            let records = accepted.into_iter().map(|fields| Ok(Item { id: None, fields: fields? })).collect();
+            let bulk = Bulk::new(&view, Verb::Upsert, args.typecast, records).merged_there(on);
+            return bulk.carry_out(context, &view, Self::NAME, args.queue).await;
+        }
         // All records are matched before the first is written.
         let read: Vec<(Option<RecordId>, Map<String, Value>)> =
             accepted.iter().flatten().map(|fields| (None, fields.clone())).collect();
@@ -173,7 +189,9 @@ impl Tool for UpsertRecords {
                 Ok(Item { id, fields })
             })
             .collect();
-        Bulk::new(&view, Verb::Upsert, args.typecast, records).carry_out(context, &view, Self::NAME).await
+        Bulk::new(&view, Verb::Upsert, args.typecast, records)
+            .carry_out(context, &view, Self::NAME, args.queue)
+            .await
     }
 }
 
@@ -190,6 +208,8 @@ pub struct DeleteArgs {
     table: String,
     /// Record ids or URLs.
     records: Vec<String>,
+    #[serde(default)]
+    queue: bool,
 }
 
 impl Tool for DeleteRecords {
@@ -204,6 +224,6 @@ impl Tool for DeleteRecords {
         let view = context.call.table(&args.base, &args.table).await?;
         let read = |text: &String| Ok(Item { id: Some(record_id(text)?), fields: Map::new() });
         let records = args.records.iter().map(read).collect();
-        Bulk::new(&view, Verb::Delete, false, records).carry_out(context, &view, Self::NAME).await
+        Bulk::new(&view, Verb::Delete, false, records).carry_out(context, &view, Self::NAME, args.queue).await
     }
 }

@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tablewright_core::Fault;
 use tablewright_core::model::RecordId;
+use tablewright_core::{Code, Fault};
 use tablewright_toolkit::Reply;
 
 /// Most refused records an answer describes one by one.
@@ -60,7 +60,7 @@ pub(crate) struct Refused {
 }
 
 /// What is known once a write has ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Done {
     /// The record, or why it was refused, in the order sent; shorter than what was sent when the
     /// write was cancelled.
@@ -79,6 +79,14 @@ impl Done {
     /// How many records are done.
     pub(crate) fn count(&self) -> usize {
         self.records.iter().filter(|record| record.is_ok()).count()
+    }
+
+    /// How many were not begun, or not sent when the write was stopped.
+    pub(crate) fn not_begun(&self) -> usize {
+        let stopped = |record: &&Result<RecordId, Fault>| {
+            record.as_ref().is_err_and(|fault| fault.code == Code::Cancelled)
+        };
+        self.not_started + self.records.iter().filter(stopped).count()
     }
 
     /// The answer; an error when there is nothing but refusals.

@@ -26,6 +26,7 @@ mod install;
 mod long_writes;
 mod mcp_clients;
 mod mcp_surface;
+mod outbox;
 mod owner;
 mod replica;
 mod rest;

@@ -242,7 +242,8 @@ impl ServerHandler for Handler {
             limits: self.parts.limits,
             cancelled: context.ct.clone(),
             progress: progress::of(&context),
-            tasks: knows_tasks.then(|| self.parts.tasks().clone()),
+            tasks: self.parts.tasks().clone(),
+            knows_tasks,
         };
         match entry.call(self.parts.door(), caller.clone(), given, conditions).await {
             Called::Reply(reply) => Ok(wire_result(reply).into()),
