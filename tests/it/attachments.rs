@@ -1,8 +1,10 @@
 //! Files of attachments: taken in, kept, shown, handed out and dropped.
 
 mod base_files;
+mod elsewhere;
 mod fetching;
 mod keeping;
+mod reading;
 mod serving;
 mod tools;
 
