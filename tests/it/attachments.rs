@@ -1,6 +1,7 @@
 //! Files of attachments: taken in, kept, shown, handed out and dropped.
 
 mod base_files;
+mod cloud;
 mod elsewhere;
 mod fetching;
 mod keeping;

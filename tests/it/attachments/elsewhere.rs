@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tablewright_core::{Code, Fault};
-use tablewright_door::{Caller, Door, Rights};
 use tablewright_engine::files::{Given, Options};
 
 use super::keeping::{Desk, desk};
@@ -187,38 +186,24 @@ fn the_tool_shows_files_that_only_their_address_is_known_of() {
 #[tokio::test]
 async fn a_file_that_is_sent_on_is_small_enough_and_from_where_it_may_be() {
     let inbox = tempfile::tempdir().unwrap();
-    std::fs::write(inbox.path().join("note.md"), "# hello").unwrap();
-    std::fs::write(inbox.path().join("large.bin"), vec![0u8; 5 * 1024 * 1024 + 1]).unwrap();
+    let at = |name: &str| inbox.path().join(name);
+    std::fs::write(at("note.md"), "# hello").unwrap();
+    std::fs::write(at("large.bin"), vec![0u8; 5 * 1024 * 1024 + 1]).unwrap();
     let desk =
         desk(Options { folders: vec![inbox.path().into()], upload_mb: 100, ..Options::default() }).await;
-    let door = Door::new(desk.engine.clone(), desk.files.clone());
-    let mut call = door.call(Caller::local("test", Rights::ALL), "upload_attachment");
-    let view = call.table(BASE, "Papers").await.unwrap();
-    let field = view.schema().fields[1].clone();
-    let note = inbox.path().join("note.md");
-    let sent = call.send_file(&field, Given::Path(&note), None, async |file| Ok(file)).await.unwrap();
-    assert_eq!(
-        (sent.filename.as_str(), sent.kind.as_str(), sent.bytes.as_slice()),
-        ("note.md", "text/markdown", b"# hello".as_slice())
-    );
-    let sent =
-        call.send_file(&field, Given::Text("a,b"), Some("x/y.csv"), async |file| Ok(file)).await.unwrap();
+    let note = at("note.md");
+    let sent = desk.files.outgoing(Given::Path(&note), None).await.unwrap();
+    assert_eq!((sent.filename.as_str(), sent.kind.as_str()), ("note.md", "text/markdown"));
+    assert_eq!(sent.bytes, b"# hello");
+    let sent = desk.files.outgoing(Given::Text("a,b"), Some("x/y.csv")).await.unwrap();
     assert_eq!((sent.filename.as_str(), sent.kind.as_str()), ("y.csv", "text/csv"));
-    let unsent = async |given: Given<'_>, field: usize| {
-        let field = view.schema().fields[field].clone();
-        let sent = call.send_file(&field, given, Some("x"), async |_| -> Result<(), Fault> {
-            panic!("this was not to be sent")
-        });
-        sent.await.unwrap_err().message
-    };
-    let large = inbox.path().join("large.bin");
-    assert!(unsent(Given::Path(&large), 1).await.contains("larger than 5 MB, the most that Airtable takes"));
-    assert!(unsent(Given::Text(&"x".repeat(5 * 1024 * 1024 + 1)), 1).await.contains("write {\"url\""));
-    assert!(unsent(Given::Path(Path::new("/etc/passwd")), 1).await.contains("attachments.folders"));
-    assert!(unsent(Given::Path(&note), 0).await.contains("does not hold files"));
-    let reader =
-        door.call(Caller::local("test", Rights { write: false, ..Rights::ALL }), "upload_attachment");
-    let refused = reader.send_file(&field, Given::Path(&note), None, async |_| Ok(())).await.unwrap_err();
-    assert_eq!(refused.code, Code::Forbidden, "{refused}");
+    let unsent = async |given| desk.files.outgoing(given, Some("x")).await.unwrap_err().message;
+    let large = at("large.bin");
+    let why = unsent(Given::Path(&large)).await;
+    assert!(why.contains("larger than 5 MB, the most that Airtable takes"), "{why}");
+    let long = "x".repeat(5 * 1024 * 1024 + 1);
+    assert!(unsent(Given::Text(&long)).await.contains("write {\"url\""));
+    assert!(unsent(Given::Path(Path::new("/etc/passwd"))).await.contains("attachments.folders"));
+    assert!(unsent(Given::Path(inbox.path())).await.contains("no regular file"));
     assert!(blobs(desk.dir.path()).is_empty(), "nothing of it is kept");
 }
