@@ -14,6 +14,8 @@ use tablewright_engine::local::{Action, Outcome};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use elsewhere::Added;
+
 use crate::call::Call;
 use crate::plan::{Plan, WriteOptions};
 use crate::view::TableView;
@@ -78,20 +80,15 @@ fn holds_files(field: &Field) -> Result<(), Fault> {
     Err(Fault::new(Code::InvalidArguments, message))
 }
 
-/// Replaces every file that a write names by the object its cell will keep. In a cloud base that is
-/// left to Airtable: addresses are passed on as they are, and nothing is fetched.
-pub(crate) async fn take_in(
-    files: &Files,
-    view: &TableView,
-    action: &mut Action,
-    is_cloud: bool,
-) -> Problems {
+/// Replaces every file that a write names by the object its cell will keep. In a base that
+/// lives in Airtable addresses are passed on as they are, and nothing is fetched.
+pub(crate) async fn take_in(files: &Files, view: &TableView, action: &mut Action) -> Problems {
     let table = view.schema();
     let mut problems = Problems::default();
     if !table.fields.iter().any(|field| field.kind == FieldType::Attachments) {
         return problems;
     }
-    let base = view.base().schema().id;
+    let (base, is_cloud) = (view.base().schema().id, view.base().is_cloud());
     let mut known: HashMap<String, Option<usize>> = HashMap::new();
     let mut wanted = Vec::new();
     let mut records = records(action);

@@ -165,15 +165,10 @@ impl Call {
     }
 
     /// A base as it is held now.
-    async fn held(&self, base: BaseId) -> Result<BaseView, Fault> {
+    pub(crate) async fn held(&self, base: BaseId) -> Result<BaseView, Fault> {
         // The source first: what is read afterwards is at least as new.
         let source = self.replica.source(base);
         Ok(BaseView::new(self.engine.snapshot(base).await?, source))
-    }
-
-    /// A base as it is now.
-    pub(crate) async fn base_again(&self, base: BaseId) -> Result<BaseView, Fault> {
-        self.held(base).await
     }
 
     /// When a base came into the store, in milliseconds since the epoch.
@@ -228,12 +223,12 @@ impl Call {
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
         self.require_seen(plan.base)?;
         let view = self.held(plan.base).await?.table_by_id(plan.table())?;
-        let is_cloud = view.base().is_cloud();
-        if !is_cloud {
+        // People and files of a base that lives in Airtable are Airtable's to know.
+        if !view.base().is_cloud() {
             let typecast = plan.write.typecast;
             people::complete(self, &view, &mut plan.write.action, typecast).await?;
         }
-        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action, is_cloud).await)
+        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
     }
 
     /// Commits a plan without the records that are refused already; the outcome has them too.
@@ -244,13 +239,14 @@ impl Call {
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
         attachments::leave_out(&mut plan, &refused)?;
-        if self.replica.holds(plan.base) {
+        let mut outcome = if self.replica.holds(plan.base) {
             let (by, face) = (self.caller.principal.clone(), self.caller.face);
-            return self.replica.write(plan.base, plan.write, &by, face, part).await;
-        }
-        let audit = self.audit_with_commit();
-        let by = self.caller.principal.to_string();
-        let mut outcome = self.engine.commit_part(plan.base, plan.write, by, part, audit).await?;
+            self.replica.write(plan.base, plan.write, &by, face, part).await?
+        } else {
+            let audit = self.audit_with_commit();
+            let by = self.caller.principal.to_string();
+            self.engine.commit_part(plan.base, plan.write, by, part, audit).await?
+        };
         attachments::put_back(&mut outcome, refused);
         Ok(outcome)
     }

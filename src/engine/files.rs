@@ -339,6 +339,22 @@ impl Files {
         self.add_file(base, &self.path(&held)?, about, most, "url_mb").await.map(Some)
     }
 
+    /// Takes in what somebody gives; a text needs a name.
+    pub async fn add_given(
+        &self,
+        base: BaseId,
+        given: Given<'_>,
+        filename: Option<&str>,
+    ) -> Result<StoredAttachment, Fault> {
+        match given {
+            Given::Path(path) => self.add_path(base, path, filename).await,
+            Given::Text(text) => {
+                let about = Described::named(filename.unwrap_or_default());
+                self.add_bytes(base, about, text.as_bytes()).await
+            }
+        }
+    }
+
     /// Takes in a file that lies in one of the folders of the setting `attachments.folders`.
     pub async fn add_path(
         &self,

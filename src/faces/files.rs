@@ -10,6 +10,7 @@ use axum::routing::get;
 use tablewright_core::{Code, Fault};
 use tablewright_door::Files;
 use tablewright_door::files::{Located, Refused, SHOWN_IN_PLACE, UNKNOWN, percent_encoded};
+use tokio::io::AsyncReadExt as _;
 use tower::util::ServiceExt;
 use tower_http::services::ServeFile;
 
@@ -73,7 +74,9 @@ fn guard(headers: &mut HeaderMap) {
 async fn send(file: Located, request: Request) -> Response {
     let in_place = SHOWN_IN_PLACE.iter().find(|kind| **kind == file.kind);
     let kind = match in_place {
-        Some(kind) if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
+        Some(kind) if kind.starts_with("text/") && begins_as_utf8(&file.path).await => {
+            format!("{kind}; charset=utf-8")
+        }
         Some(kind) => (*kind).to_owned(),
         None => UNKNOWN.to_owned(),
     };
@@ -94,6 +97,20 @@ async fn send(file: Located, request: Request) -> Response {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     response
+}
+
+/// How much of a text is looked at to tell its character set, in bytes.
+const LOOKED_AT: u64 = 64 * 1024;
+
+/// False for a text in an older character set, of which browsers know more than we do.
+async fn begins_as_utf8(path: &std::path::Path) -> bool {
+    let mut head = Vec::new();
+    let Ok(file) = tokio::fs::File::open(path).await else { return true };
+    if file.take(LOOKED_AT).read_to_end(&mut head).await.is_err() {
+        return true;
+    }
+    // A character that is cut in two at the end is no sign of another set.
+    std::str::from_utf8(&head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 /// `Content-Disposition` with the name as RFC 6266 has it; plain ASCII for old clients.

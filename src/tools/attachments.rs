@@ -9,7 +9,7 @@ use tablewright_core::model::RecordId;
 use tablewright_core::model::id::AttachmentId;
 use tablewright_core::{Code, Fault};
 use tablewright_door::TableView;
-use tablewright_engine::files::{Described, FileText, Files, Format, Given, StoredAttachment, Variant};
+use tablewright_engine::files::{FileText, Files, Format, Given, StoredAttachment, Variant};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::answer::Image;
 use tablewright_toolkit::arguments::schema_of;
@@ -72,8 +72,6 @@ impl Tool for UploadAttachment {
         let view = context.call.table(&args.base, &args.table).await?;
         let (record, field) = place(&view, &args.record, &args.field)?;
         let field = view.schema().fields[field].clone();
-        let base = view.base().schema().id;
-        let files = context.call.files().clone();
         let given = match (&args.path, &args.text) {
             (Some(path), None) => Given::Path(Path::new(path)),
             (None, Some(text)) => Given::Text(text),
@@ -82,31 +80,23 @@ impl Tool for UploadAttachment {
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
         };
-        if view.base().is_cloud() {
-            let sent = context.call.upload(&view, record, &field, given, args.filename.as_deref()).await?;
-            return Ok(Answer::Structured(uploaded_to_airtable(record, &sent)));
+        if matches!(given, Given::Text(_)) && args.filename.is_none() {
+            let message = "a text needs a filename, such as \"notes.md\".";
+            return Err(Fault::new(Code::InvalidArguments, message));
         }
-        let stored = match (given, args.filename.as_deref()) {
-            (Given::Path(path), filename) => files.add_path(base, path, filename).await?,
-            (Given::Text(text), Some(filename)) => {
-                files.add_bytes(base, Described::named(filename), text.as_bytes()).await?
-            }
-            (Given::Text(_), None) => {
-                let message = "a text needs a filename, such as \"notes.md\".";
-                return Err(Fault::new(Code::InvalidArguments, message));
-            }
-        };
-        let outcome = context.call.attach(&view, record, &field, &stored).await?;
-        outcome.records.into_iter().next().transpose()?;
+        let added = context.call.add_file(&view, record, &field, given, args.filename.as_deref()).await?;
+        let text = |key: &str| added.item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |key: &str| added.item.get(key).and_then(Value::as_u64);
+        let side = |key: &str| number(key).and_then(|side| u32::try_from(side).ok());
         let uploaded = Uploaded {
             record: record.to_string(),
-            id: stored.id.to_string(),
-            width: stored.pixels.map(|(width, _)| width),
-            height: stored.pixels.map(|(_, height)| height),
-            filename: stored.filename,
-            kind: stored.kind,
-            size: stored.size,
-            change: outcome.change,
+            id: text("id"),
+            filename: text("filename"),
+            kind: text("type"),
+            size: number("size").unwrap_or_default(),
+            width: side("width"),
+            height: side("height"),
+            change: added.change,
         };
         Ok(Answer::Structured(serde_json::to_value(uploaded).unwrap_or_default()))
     }

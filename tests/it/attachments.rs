@@ -1,8 +1,11 @@
 //! Files of attachments: taken in, kept, shown, handed out and dropped.
 
 mod base_files;
+mod cloud;
+mod elsewhere;
 mod fetching;
 mod keeping;
+mod reading;
 mod serving;
 mod tools;
 

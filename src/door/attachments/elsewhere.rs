@@ -5,12 +5,21 @@ use tablewright_core::model::id::AttachmentId;
 use tablewright_core::model::{Field, RecordId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::Ask;
-use tablewright_engine::files::{Given, Outgoing, StoredAttachment};
+use tablewright_engine::files::{Given, StoredAttachment};
 
 use super::holds_files;
 use crate::access::Need;
 use crate::call::Call;
 use crate::view::TableView;
+
+/// A file that was added to a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Added {
+    /// What its cell has of it.
+    pub item: Value,
+    /// The number of the commit in the change log, of a base that lives here.
+    pub change: Option<i64>,
+}
 
 impl Call {
     /// The file that an item of an attachment cell names: the base's own, or one that lies elsewhere
@@ -32,41 +41,67 @@ impl Call {
         self.files().cached(base, item, async || self.cell_again(view, record, field).await).await
     }
 
-    /// An attachment cell as its base has it now.
+    /// An attachment cell as its base has it now; of a base in Airtable with fresh addresses.
     async fn cell_again(&self, view: &TableView, record: RecordId, field: &Field) -> Result<Value, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id);
         if view.base().is_cloud() {
             self.replica().fetch_again(base, table, &[record]).await?;
         }
-        let view = self.base_again(base).await?.table_by_id(table)?;
+        let view = self.held(base).await?.table_by_id(table)?;
         let at = view.schema().field_index(field.id);
         let cell = view.slot(&record).zip(at).map(|(slot, at)| view.cell(slot, at));
         Ok(cell.and_then(|cell| cell.to_json(field)).unwrap_or_default())
     }
 
-    /// Uploads a file to a record of a base that lives in Airtable; the file as Airtable shows it.
-    pub async fn upload(
+    /// Takes in a file and adds it to a cell of a record, after what is there; for a base that lives
+    /// in Airtable it is uploaded there.
+    pub async fn add_file(
         &mut self,
         view: &TableView,
         record: RecordId,
         field: &Field,
         given: Given<'_>,
         filename: Option<&str>,
-    ) -> Result<Value, Fault> {
-        self.caller().rights.require(Need::Write)?;
+    ) -> Result<Added, Fault> {
         holds_files(field)?;
-        let Outgoing { filename, kind, bytes } = self.files().outgoing(given, filename).await?;
+        self.caller().rights.require(Need::Write)?;
+        if view.base().is_cloud() {
+            return self.upload(view, record, field, given, filename).await;
+        }
+        let base = view.base().schema().id;
+        let stored = self.files().add_given(base, given, filename).await?;
+        let outcome = self.attach(view, record, field, &stored).await?;
+        outcome.records.into_iter().next().transpose()?;
+        Ok(Added { item: stored.cell(), change: outcome.change })
+    }
+
+    async fn upload(
+        &self,
+        view: &TableView,
+        record: RecordId,
+        field: &Field,
+        given: Given<'_>,
+        filename: Option<&str>,
+    ) -> Result<Added, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id);
+        let file = self.files().outgoing(given, filename).await?;
         let session = self.replica().session(base).await?;
         let ask = Ask::interactive(self.caller().principal.clone());
-        let id = field.id.to_string();
-        let sent = session.upload_attachment(&ask, base, record, &id, &kind, &filename, &bytes).await;
-        let cell = sent?.value.fields.remove(&id).unwrap_or_default();
-        self.replica().fetch_again(base, table, &[record]).await?;
-        let uploaded = cell.as_array().and_then(|files| files.last()).cloned();
-        uploaded.ok_or_else(|| {
-            let message = "Airtable took the file and does not show it; look at the record again in a while.";
-            Fault::new(Code::OutcomeUnknown, message)
-        })
+        let name = field.id.to_string();
+        let sent =
+            session.upload_attachment(&ask, base, record, &name, &file.kind, &file.filename, &file.bytes);
+        let mut fields = sent.await?.value.fields;
+        // It is there, whatever becomes of looking at it: a later look finds it as well.
+        if let Err(error) = self.replica().fetch_again(base, table, &[record]).await {
+            tracing::warn!(%error, "a record was not read again after an upload");
+        }
+        let item = fields.get_mut(&name).and_then(Value::as_array_mut).and_then(Vec::pop);
+        let item = item.ok_or_else(|| {
+            Fault::new(
+                Code::OutcomeUnknown,
+                "Airtable's answer to the upload does not show the file; read the record.",
+            )
+        })?;
+        Ok(Added { item, change: None })
     }
 }

@@ -245,6 +245,29 @@ mod tests {
                 String::from_utf8_lossy(head)
             );
         }
+        let latin = b"Stra\xdfe;gro\xdf\n".as_slice();
+        let utf16 = |text: &str| {
+            let units = format!("\u{feff}{text}");
+            units.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+        };
+        for (head, declared, name, kind) in [
+            (latin, Some("text/csv"), "a", "text/csv"),
+            (latin, None, "a.txt", "text/plain"),
+            (latin, Some("image/png"), "a.txt", "text/plain"),
+            (latin, Some("text/html"), "a", "text/plain"),
+            // Nobody says that it is text.
+            (latin, None, "a", UNKNOWN),
+            (latin, Some("application/vnd.acme"), "a", "application/vnd.acme"),
+            (b"\xdf\x00\x01", Some("text/plain"), "a.txt", UNKNOWN),
+            (b"<p>Stra\xdfe<script>", Some("text/plain"), "a.txt", "text/html"),
+            (&utf16("a,ß\n"), None, "a.csv", "text/csv"),
+            (&utf16("a,ß\n"), Some("image/png"), "a", "text/plain"),
+            (&utf16("<svg onload='x'/>"), Some("text/plain"), "a", "image/svg+xml"),
+            (&utf16("<script>"), None, "a.txt", "text/html"),
+            (b"\xff\xfe\x00\xd8\x01\x02", None, "a", UNKNOWN),
+        ] {
+            assert_eq!(of(head, true, declared, name), kind, "{head:?} {declared:?} {name}");
+        }
         // A character cut at the end of what is looked at is no sign of a binary file.
         assert_eq!(of("é".as_bytes().split_at(1).0, false, None, ""), "text/plain");
         assert_eq!(of("é".as_bytes().split_at(1).0, true, None, ""), UNKNOWN);

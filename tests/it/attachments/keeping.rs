@@ -54,15 +54,15 @@ fn cells_keep_files_by_id_and_only_their_own_bases() {
     assert_eq!(blobs(data.path()).len(), 2, "what was refused was not fetched");
 }
 
-struct Desk {
-    dir: tempfile::TempDir,
-    clock: HeldClock,
-    engine: Engine,
-    files: Files,
+pub(super) struct Desk {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) clock: HeldClock,
+    pub(super) engine: Engine,
+    pub(super) files: Files,
 }
 
 /// A base of papers in this process, with a clock that stands still.
-async fn desk(options: Options) -> Desk {
+pub(super) async fn desk(options: Options) -> Desk {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().unwrap();
     let clock = HeldClock::at(1_800_000_000_000);
@@ -79,11 +79,11 @@ async fn desk(options: Options) -> Desk {
 }
 
 impl Desk {
-    async fn add(&self, name: &str, content: &str) -> tablewright_engine::files::StoredAttachment {
+    pub(super) async fn add(&self, name: &str, content: &str) -> tablewright_engine::files::StoredAttachment {
         self.files.add_bytes(BASE.parse().unwrap(), Described::named(name), content.as_bytes()).await.unwrap()
     }
 
-    async fn write(&self, cell: Value) {
+    pub(super) async fn write(&self, cell: Value) {
         let cells = json!({"Files": cell}).as_object().cloned().unwrap();
         let write = Write {
             table: "tblPapers00000000".parse().unwrap(),
@@ -94,7 +94,7 @@ impl Desk {
         self.engine.commit(BASE.parse().unwrap(), write, "t".into(), audit_line).await.unwrap();
     }
 
-    async fn is_there(&self, id: AttachmentId) -> bool {
+    pub(super) async fn is_there(&self, id: AttachmentId) -> bool {
         self.files.get(id).await.unwrap().is_some()
     }
 }

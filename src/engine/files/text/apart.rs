@@ -62,6 +62,8 @@ async fn run(program: &Path, format: Format, path: &Path, time: Duration) -> std
     // Nothing of this process is its business, least of all what stands in the environment.
     #[cfg(unix)]
     command.env_clear();
+    // The allocator asks for a gigabyte of addresses at first, which would be all there are; in KiB.
+    command.env("MIMALLOC_ARENA_RESERVE", "65536");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let (out, said) = (child.stdout.take(), child.stderr.take());
