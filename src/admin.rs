@@ -1,5 +1,7 @@
 //! What a person does to a data directory: the same here and through its owner.
 
+pub mod sync;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,6 +81,11 @@ pub enum Command {
         /// Name or id.
         token: String,
     },
+    /// Something about the copies of bases in Airtable.
+    Sync {
+        /// What.
+        command: sync::Command,
+    },
 }
 
 impl Command {
@@ -94,12 +101,17 @@ impl Command {
             Self::CreateToken { .. } => "token create",
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
+            Self::Sync { command } => command.name(),
         }
     }
 }
 
-/// Told how many records are done of how many.
-pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+/// Told of what, by name or "" for everything, how many records are done of how many.
+pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+fn to_json(value: impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(value).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+}
 
 fn file_fault(path: &Path, error: impl std::fmt::Display) -> Fault {
     Fault::new(Code::InvalidFile, format!("{}: {error}", path.display()))
@@ -119,7 +131,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         Command::Export { base, file, force } => export(app, call, &base, file, force).await,
         Command::DescribeTable { base, table } => {
             let view = call.table(&base, &table).await?;
-            serde_json::to_value(view.schema()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+            to_json(view.schema())
         }
         Command::EvaluateFormula { base, table, formula, now, limit, stats } => {
             let view = call.table(&base, &table).await?;
@@ -150,12 +162,13 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             )
         }
         Command::ListTokens => {
-            serde_json::to_value(&*app.tokens.list()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+            to_json(&*app.tokens.list())
         }
         Command::RevokeToken { token } => {
             app.tokens.revoke(&token).await?;
             Ok(json!({"revoked": token}))
         }
+        Command::Sync { command } => sync::run(app, call, command, progress).await,
     }
 }
 
@@ -241,8 +254,8 @@ pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -
         })
         .map(|(table, field)| format!("{}.{}", table.name, field.name))
         .collect();
-    progress(0, records);
-    app.engine.import(loaded, "local".into(), Box::new(move |done| progress(done, records))).await?;
+    progress("", 0, records);
+    app.engine.import(loaded, "local".into(), Box::new(move |done| progress("", done, records))).await?;
     Ok(json!({"id": id, "name": name, "tables": tables, "records": records, "notComputed": not_computed}))
 }
 

@@ -7,7 +7,9 @@ mod doctor;
 mod formula;
 mod generate;
 mod install;
+mod progress;
 mod serve;
+mod sync;
 mod token;
 
 use std::process::ExitCode;
@@ -55,6 +57,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Base(command) => base::run(&global, command).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
+        Command::Sync(options) => sync::run(&global, options).await,
         Command::Install(options) => install::run(&global, options),
         Command::Doctor => doctor::run(&global).await,
         Command::Generate { check } => generate::run(check),
