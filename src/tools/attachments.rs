@@ -102,23 +102,6 @@ impl Tool for UploadAttachment {
     }
 }
 
-/// What Airtable made of a file.
-fn uploaded_to_airtable(record: RecordId, sent: &Value) -> Value {
-    let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let pixels = |key: &str| sent.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let uploaded = Uploaded {
-        record: record.to_string(),
-        id: text("id"),
-        filename: text("filename"),
-        kind: text("type"),
-        size: sent.get("size").and_then(Value::as_u64).unwrap_or_default(),
-        width: pixels("width"),
-        height: pixels("height"),
-        change: None,
-    };
-    serde_json::to_value(uploaded).unwrap_or_default()
-}
-
 /// The record and the place of the attachment field that arguments name.
 fn place(view: &TableView, record: &str, field: &str) -> Result<(RecordId, usize), Fault> {
     let table = view.schema();

@@ -20,7 +20,7 @@ const ALL: [&str; 3] = ["--allow-write", "--allow-delete", "--allow-schema"];
 
 /// A base "in Airtable": another data directory behind its Web API.
 struct Upstream {
-    data: Data,
+    _data: Data,
     server: HttpServer,
     base: BaseId,
 }
@@ -33,7 +33,7 @@ impl Upstream {
         let text: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let base = text["base"]["id"].as_str().unwrap().parse().unwrap();
         let all: Vec<&str> = ALL.iter().chain(args).copied().collect();
-        Self { server: serve_http(&data, &all), data, base }
+        Self { server: serve_http(&data, &all), _data: data, base }
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {

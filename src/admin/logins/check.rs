@@ -32,7 +32,7 @@ impl Findings {
     /// What an error means: that Airtable is far away is no fault of the login.
     fn note(&mut self, what: &str, error: Error) {
         match error {
-            Error::NotSent(_) | Error::Unread(_) | Error::Unanswered(_) | Error::Unread(_) | Error::RateLimited { .. } => {
+            Error::NotSent(_) | Error::Unread(_) | Error::Unanswered(_) | Error::RateLimited { .. } => {
                 self.warnings.push(format!("{what}: {error}"));
             }
             _ => self.failed.push(format!("{what}: {error}")),
