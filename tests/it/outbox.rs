@@ -1,6 +1,7 @@
 //! Writes to a base that lives in Airtable, with our own gateway as Airtable and a proxy between
 //! that loses what it is told to.
 
+mod away;
 mod proxy;
 mod tasks;
 

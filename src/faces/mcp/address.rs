@@ -28,6 +28,7 @@ pub(super) enum Address {
     BaseSchema { base: String },
     TableSchema { base: String, table: String },
     Record { base: String, table: String, record: String },
+    Task { id: String },
 }
 
 impl Address {
@@ -49,6 +50,7 @@ impl Address {
             (only, None, ..) if only == "formula-reference" => Some(Self::FormulaReference),
             (only, None, ..) if only == "bases" => Some(Self::Bases),
             (base, Some(last), None, _) if last == "schema" => Some(Self::BaseSchema { base }),
+            (only, Some(id), None, _) if only == "tasks" => Some(Self::Task { id }),
             (base, Some(table), Some(last), None) if last == "schema" => {
                 Some(Self::TableSchema { base, table })
             }
@@ -98,6 +100,8 @@ mod tests {
             ("airtable://bases", Some(Address::Bases)),
             ("airtable://formula-reference", Some(Address::FormulaReference)),
             ("airtable://My%20Shop/schema", Some(Address::BaseSchema { base: text("My Shop") })),
+            ("airtable://tasks/task_1", Some(Address::Task { id: text("task_1") })),
+            ("airtable://tasks/schema", Some(Address::BaseSchema { base: text("tasks") })),
             ("airtable://bases/schema", Some(Address::BaseSchema { base: text("bases") })),
             (
                 "airtable://S/schema/schema",

@@ -14,7 +14,7 @@ use tablewright_door::{BaseView, Call, Caller, TableView};
 use super::address::{self, Address, BASES, FORMULA_REFERENCE, Place};
 use super::documents::{self, Listed, MAX_DOCUMENT};
 use super::handler::TTL_MS;
-use super::{Parts, pages, refusals};
+use super::{Parts, pages, refusals, tasks};
 
 /// The formula reference, made from the function tables.
 const REFERENCE_TEXT: &str = include_str!("../../../prompts/shared/formula_reference.md");
@@ -51,19 +51,20 @@ impl Found {
 /// The right it takes to read what an address names.
 pub(super) fn need(address: &Address) -> Option<Need> {
     match address {
-        Address::FormulaReference => None,
+        Address::FormulaReference | Address::Task { .. } => None,
         Address::Record { .. } => Some(Need::Read),
         _ => Some(Need::Describe),
     }
 }
 
-/// Finds what an address names, if the caller may read it; `None` for the formula reference.
+/// Finds what an address names, if the caller may read it; `None` for the formula reference, and
+/// for tasks, which nobody is told of.
 pub(super) async fn find(call: &mut Call, address: &Address) -> Result<Option<Found>, Fault> {
     if let Some(need) = need(address) {
         call.caller().rights.require(need)?;
     }
     Ok(Some(match address {
-        Address::FormulaReference => return Ok(None),
+        Address::FormulaReference | Address::Task { .. } => return Ok(None),
         Address::Bases => Found::Bases,
         Address::BaseSchema { base } => Found::Base(call.base(base).await?),
         Address::TableSchema { base, table } => Found::Table(call.table(base, table).await?),
@@ -125,6 +126,14 @@ pub(super) async fn read(parts: &Parts, caller: Caller, uri: &str) -> Result<Rea
         call.finish(Some(Code::InvalidArguments));
         return Err(refusals::no_resource(uri));
     };
+    if let Address::Task { id } = &address {
+        let found = parts.tasks().get(call.caller(), id).await;
+        call.finish(found.as_ref().err().map(|fault| fault.code));
+        let document = tasks::document(found.map_err(|fault| refusals::of_resource(&fault, uri))?);
+        let contents = ResourceContents::text(document.to_string(), uri).with_mime_type(JSON);
+        let result = ReadResourceResult::new(vec![contents]).with_ttl_ms(0);
+        return Ok(result.with_cache_scope(CacheScope::Private));
+    }
     let document = async {
         Ok(match find(&mut call, &address).await? {
             None => None,

@@ -4,10 +4,12 @@ use rmcp::ErrorData;
 use rmcp::model::{
     CallToolResponse, CreateTaskResult, DetailedTask, GetTaskResult, Task, TaskPayload, TaskStatus,
 };
+use serde_json::{Value, json};
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
 use tablewright_door::tasks::{KEPT_MS, Status, StoredTask};
 use tablewright_toolkit::Reply;
+use tablewright_toolkit::text::shown;
 
 use super::handler::wire_result;
 
@@ -29,7 +31,7 @@ pub(super) fn created(stored: &StoredTask) -> CallToolResponse {
 
 /// How a task stands, with the answer of its call once there is one.
 pub(super) fn detailed(stored: StoredTask) -> GetTaskResult {
-    let object = |value: serde_json::Value| value.as_object().cloned().unwrap_or_default();
+    let object = |value: Value| value.as_object().cloned().unwrap_or_default();
     let payload = match stored.status {
         Status::Working => TaskPayload::Working,
         Status::Cancelled => TaskPayload::Cancelled,
@@ -44,6 +46,23 @@ pub(super) fn detailed(stored: StoredTask) -> GetTaskResult {
         }
     };
     GetTaskResult::new(DetailedTask::new(task(&stored, payload.status()), payload))
+}
+
+/// How a task stands, for clients that know none: a document.
+pub(super) fn document(stored: StoredTask) -> Value {
+    let mut document = json!({
+        "task": stored.id,
+        "status": stored.status.as_str(),
+        "message": shown(&stored.message),
+        "created": instant_text(stored.created_at),
+    });
+    if let Some(result) = stored.result {
+        document["result"] = match &result["structured"] {
+            Value::Null => result["text"].clone(),
+            structured => structured.clone(),
+        };
+    }
+    document
 }
 
 /// A fault of the tasks as an error of the protocol.
