@@ -142,7 +142,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 }
             }
             app.profiles.remove(&name).await?;
-            Ok(json!({ "disconnected": name, "forgotten": forgotten, "left": left }))
+            Ok(json!({ "disconnected": name, "forgotten": forgotten, "webhooksLeft": left }))
         }
         Command::Forget { base } => {
             let (id, name) = find_base(&app.engine.bases(), &base)?.clone();
@@ -153,7 +153,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
             let left = app.replica.forget(id, "local").await?;
-            Ok(json!({ "forgotten": id, "name": name, "left": left }))
+            Ok(json!({ "forgotten": id, "name": name, "webhookLeft": left }))
         }
         Command::Check => check::run(app).await,
     }

@@ -138,7 +138,7 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                     "removed the copy of {:?}; in Airtable it is as it was",
                     text(&done, "name")
                 ))?;
-                if let Some(why) = done["left"].as_str() {
+                if let Some(why) = done["webhookLeft"].as_str() {
                     say(format_args!("{LEFT}: {}", shown(why)))?;
                 }
             }

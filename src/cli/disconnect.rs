@@ -15,7 +15,7 @@ pub(super) async fn run(global: &Global, name: String, forget: bool) -> anyhow::
     if bases > 0 {
         say(format_args!("removed the copies of {bases} bases; in Airtable they are as they were"))?;
     }
-    for why in done["left"].as_array().into_iter().flatten().filter_map(|why| why.as_str()) {
+    for why in done["webhooksLeft"].as_array().into_iter().flatten().filter_map(|why| why.as_str()) {
         say(format_args!("{LEFT}: {}", shown(why)))?;
     }
     say(format_args!(
