@@ -34,6 +34,7 @@ struct Copy {
 }
 
 async fn copy() -> Copy {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let expired = Arc::new(Mutex::new(String::new()));
     let gone = expired.clone();
     // Files are at an address of their own, as with Airtable.
