@@ -14,10 +14,9 @@ mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use tablewright_core::clock::Clock;
 use tablewright_core::model::BaseId;
@@ -150,7 +149,7 @@ struct Shared {
     /// Held while a file is added to a cell, so that none is lost to another one.
     appending: Mutex<()>,
     /// Files elsewhere that are being fetched: whoever wants the same one waits.
-    fetching: std::sync::Mutex<FxHashMap<(BaseId, String), Weak<Mutex<()>>>>,
+    fetching: std::sync::Mutex<elsewhere::Fetching>,
     fetches: Semaphore,
     scaling: Semaphore,
     measuring: Semaphore,

@@ -4,9 +4,10 @@
 //! behind an attachment's id never changes. So a file is fetched once, kept by that id within its
 //! base, and dropped when room is wanted for others. No base owns it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tablewright_core::model::BaseId;
 use tablewright_core::model::id::AttachmentId;
@@ -20,6 +21,9 @@ use crate::fetch;
 pub(super) const FETCHING: usize = 4;
 /// How long a use is not noted again, in milliseconds.
 const NOTED: i64 = 60_000;
+
+/// What is being fetched, by base and by what its cell names it.
+pub(super) type Fetching = FxHashMap<(BaseId, String), Weak<Mutex<()>>>;
 
 /// What a cell says of a file.
 struct Named<'a> {
@@ -73,7 +77,7 @@ impl Files {
         let mine = {
             let mut all = self.shared.fetching.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|_, other| other.strong_count() > 0);
-            match all.get(&key).and_then(std::sync::Weak::upgrade) {
+            match all.get(&key).and_then(Weak::upgrade) {
                 Some(other) => other,
                 None => {
                     let new = Arc::new(Mutex::new(()));
