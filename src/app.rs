@@ -113,6 +113,12 @@ impl App {
         })
     }
 
+    /// Ends what is counted ahead, and closes the store. Nothing may be under way any more.
+    pub async fn close(&self) {
+        self.profiles.settle().await;
+        self.engine.close().await;
+    }
+
     /// What an MCP session with this selection needs.
     pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
         Parts::new(self.mcp.clone(), self.registry.clone(), selection, limits)

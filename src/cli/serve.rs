@@ -55,7 +55,7 @@ impl Serve {
         tablewright_faces::mcp::pipe::serve(parts, caller, input, output, stop.clone()).await;
         stop.cancel();
         let _ = working.await;
-        app.engine.close().await;
+        app.close().await;
         drop(lock);
         Ok(())
     }

@@ -235,8 +235,7 @@ impl Owned {
         let _ = self.serving.await;
         let _ = self.working.await;
         let _ = std::fs::remove_file(socket_path(&self.directory));
-        self.app.profiles.settle().await;
-        self.app.engine.close().await;
+        self.app.close().await;
         drop(self.lock);
     }
 }
