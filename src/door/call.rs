@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use tablewright_core::model::schema::find_base;
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::airtable::Ask;
 use tablewright_engine::base::Change;
 use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
-use tablewright_engine::replica::{Replica, Want};
+use tablewright_engine::replica::{Replica, Source, Want};
 use tablewright_engine::{AuditEntry, Engine, Snapshot};
 use tokio::sync::broadcast;
 
@@ -41,6 +42,10 @@ impl Door {
         &self.files
     }
 
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
     /// Every commit from now on, once it is visible.
     pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
         self.engine.feed()
@@ -65,6 +70,7 @@ impl Door {
             files: self.files.clone(),
             replica: self.replica.clone(),
             want: Want::default(),
+            source: None,
             caller,
             action: action.to_owned(),
             started: Instant::now(),
@@ -81,6 +87,7 @@ pub struct Call {
     files: Files,
     replica: Replica,
     want: Want,
+    source: Option<Source>,
     caller: Caller,
     action: String,
     started: Instant,
@@ -120,7 +127,7 @@ impl Call {
     }
 
     /// Whether the caller may know of a base.
-    fn sees(&self, base: BaseId) -> bool {
+    pub(crate) fn sees(&self, base: BaseId) -> bool {
         let Some(profile) = &self.caller.profile else { return true };
         self.replica.login_of(base).is_some_and(|login| *login == **profile)
     }
@@ -147,6 +154,23 @@ impl Call {
     /// How fresh what the call reads has to be, where it comes from Airtable.
     pub fn want(&mut self, want: Want) {
         self.want = want;
+    }
+
+    /// Where what was answered comes from; absent before anything was.
+    pub fn source(&self) -> Option<Source> {
+        self.source
+    }
+
+    /// Notes that Airtable itself has answered, if it has.
+    pub(crate) fn note_answer<T>(&mut self, answer: &Result<T, Fault>) {
+        if answer.as_ref().err().is_none_or(|fault| fault.origin.is_some()) {
+            self.source = Some(Source::Live);
+        }
+    }
+
+    /// Whose turn it is when Airtable is asked for the caller.
+    pub(crate) fn ask(&self) -> Ask {
+        Ask::interactive(self.caller.principal.clone())
     }
 
     /// The copies of bases that live in Airtable.
@@ -246,7 +270,9 @@ impl Call {
         attachments::leave_out(&mut plan, &refused)?;
         let mut outcome = if self.replica.holds(plan.base) {
             let (by, face) = (self.caller.principal.clone(), self.caller.face);
-            self.replica.write(plan.base, plan.write, &by, face, part).await?
+            let done = self.replica.write(plan.base, plan.write, &by, face, part).await;
+            self.note_answer(&done);
+            done?
         } else {
             let audit = self.audit_with_commit();
             let by = self.caller.principal.to_string();

@@ -1,5 +1,7 @@
 //! Reading and writing comments on records.
 
+mod cloud;
+
 use std::collections::HashMap;
 
 use tablewright_core::model::{CommentId, Person, RecordId};
@@ -9,6 +11,7 @@ use tablewright_engine::{CommentEdit, CommentPlace};
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::people;
 use crate::view::TableView;
 
 impl Call {
@@ -26,6 +29,9 @@ impl Call {
         record: RecordId,
     ) -> Result<Vec<(i64, Comment)>, Fault> {
         self.caller().rights.require(Need::ReadComments)?;
+        if view.base().is_cloud() {
+            return self.comments_in_airtable(view, record).await;
+        }
         must_be_there(view, record)?;
         let base = view.base().schema().id;
         let held = self.engine().store().comments_of(base, record).await.map_err(Fault::from)?;
@@ -39,6 +45,10 @@ impl Call {
         records: &[RecordId],
     ) -> Result<HashMap<RecordId, u64>, Fault> {
         self.caller().rights.require(Need::ReadComments)?;
+        if view.base().is_cloud() {
+            let message = "only Airtable knows how many comments records have; list_comments reads those of one record.";
+            return Err(Fault::new(Code::NotReady, message));
+        }
         let base = view.base().schema().id;
         let counts = self.engine().store().comment_counts(base, records).await.map_err(Fault::from)?;
         Ok(counts.into_iter().map(|(id, count)| (id, count.unsigned_abs())).collect())
@@ -53,7 +63,8 @@ impl Call {
         parent: Option<CommentId>,
     ) -> Result<Comment, Fault> {
         let (author, known) = (self.caller().person(), self.people().await?);
-        self.write_comment(view, record, CommentEdit::Add { author, text, parent, known }).await
+        let edit = CommentEdit::Add { author, text, parent, known };
+        self.write_comment(view, record, edit).await?.ok_or_else(lost)
     }
 
     /// Replaces the text of the caller's own comment.
@@ -65,7 +76,8 @@ impl Call {
         text: String,
     ) -> Result<Comment, Fault> {
         let (author, known) = (self.caller().person(), self.people().await?);
-        self.write_comment(view, record, CommentEdit::Replace { author, comment, text, known }).await
+        let edit = CommentEdit::Replace { author, comment, text, known };
+        self.write_comment(view, record, edit).await?.ok_or_else(lost)
     }
 
     /// Takes back the caller's own comment, with the answers to it.
@@ -74,9 +86,9 @@ impl Call {
         view: &TableView,
         record: RecordId,
         comment: CommentId,
-    ) -> Result<Comment, Fault> {
+    ) -> Result<(), Fault> {
         let author = self.caller().person();
-        self.write_comment(view, record, CommentEdit::Remove { author, comment }).await
+        self.write_comment(view, record, CommentEdit::Remove { author, comment }).await.map(drop)
     }
 
     /// Everybody who can be mentioned: the local user and the holders of tokens in force.
@@ -87,18 +99,31 @@ impl Call {
         Ok([Person::of("local")].into_iter().chain(others).collect())
     }
 
+    /// Everybody who can be mentioned on a record of a table. In Airtable that is whoever may use
+    /// the base; known here are those in the cells of the table.
+    pub async fn people_of(&self, view: &TableView) -> Result<Vec<Person>, Fault> {
+        if view.base().is_cloud() { Ok(people::within(view)) } else { self.people().await }
+    }
+
     async fn write_comment(
         &mut self,
         view: &TableView,
         record: RecordId,
         edit: CommentEdit,
-    ) -> Result<Comment, Fault> {
+    ) -> Result<Option<Comment>, Fault> {
         self.caller().rights.require(Need::WriteComments)?;
+        if view.base().is_cloud() {
+            return self.comment_in_airtable(view, record, edit).await;
+        }
         let at = CommentPlace { base: view.base().schema().id, table: view.schema().id, record };
         let by = self.caller().principal.to_string();
         let audit = self.audit_with_commit();
-        self.engine().comment(at, edit, by, audit).await
+        self.engine().comment(at, edit, by, audit).await.map(Some)
     }
+}
+
+fn lost() -> Fault {
+    Fault::new(Code::Internal, "the comment that was just written is not there")
 }
 
 fn must_be_there(view: &TableView, record: RecordId) -> Result<(), Fault> {

@@ -1,5 +1,7 @@
 //! Changing bases and their schemas.
 
+mod cloud;
+
 use tablewright_core::model::{BaseId, FieldId, TableId, ViewId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::local::schema::{NewTable, SchemaEdit};
@@ -24,7 +26,8 @@ pub struct Edited {
 }
 
 impl Call {
-    /// Makes a base with these tables, at least one.
+    /// Makes a base with these tables, at least one. It lives here: a base in Airtable is made in
+    /// Airtable and then connected.
     pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
         if self.caller().profile.is_some() {
@@ -44,6 +47,9 @@ impl Call {
         self.caller().rights.require(if removes { Need::Remove } else { Need::Schema })?;
         self.require_seen(base)?;
         self.about(base);
+        if self.is_cloud(base) {
+            return self.edit_in_airtable(base, edit).await;
+        }
         let by = self.caller().principal.to_string();
         let audit = self.audit_with_commit();
         let done = self.engine().edit_schema(base, edit, by, audit).await?;
@@ -61,6 +67,12 @@ impl Call {
         self.caller().rights.require(Need::Remove)?;
         self.require_seen(base)?;
         self.about(base);
+        if self.is_cloud(base) {
+            let message = format!(
+                "base {base} lives in Airtable, and only a person can delete it there; `tablewright base forget {base}` deletes the copy here."
+            );
+            return Err(Fault::new(Code::InvalidSchema, message));
+        }
         let by = self.caller().principal.to_string();
         self.engine().delete(base, by).await
     }

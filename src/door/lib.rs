@@ -6,6 +6,7 @@ pub mod call;
 mod changes;
 mod comments;
 pub mod design;
+pub mod live;
 mod people;
 pub mod plan;
 pub mod tasks;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
-use tablewright_core::model::{Cell, Field, FieldType};
+use tablewright_core::model::{Cell, Field, FieldType, Person};
 use tablewright_engine::local::Action;
 
 use crate::attachments::records;
@@ -93,6 +93,13 @@ impl Known<'_> {
             *item = Value::Object(parts.collect::<Map<_, _>>());
         }
     }
+}
+
+/// The people in the cells of a table.
+pub(crate) fn within(view: &TableView) -> Vec<Person> {
+    let mut known = Known { view, people: Vec::new(), looked: false, typecast: false };
+    known.look();
+    known.people.into_iter().filter_map(|person| serde_json::from_value(person).ok()).collect()
 }
 
 /// Completes the people that a write names. Known are the holders of tokens and whoever is in the

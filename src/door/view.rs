@@ -34,6 +34,11 @@ impl BaseView {
         self.snapshot.cloud
     }
 
+    /// The last commit of the change log that is in it.
+    pub fn change(&self) -> i64 {
+        self.snapshot.change
+    }
+
     /// Names, tables, fields, views.
     pub fn schema(&self) -> &Base {
         &self.snapshot.schema

@@ -36,6 +36,7 @@ pub use forward::Forwarded;
 pub use meta::{ListedBase, WhoAmI};
 pub use pace::Permit;
 pub use records::{ListQuery, MAX_BATCH, Page, Record, Upserted};
+pub use reqwest::Method;
 pub use upload::MAX_UPLOAD;
 pub use webhooks::{CreatedWebhook, ListedWebhook, Payload, Payloads, Touched};
 

@@ -121,6 +121,11 @@ pub struct Want {
     pub fresh: bool,
 }
 
+impl Want {
+    /// Whatever is held, however old or incomplete: nothing is waited for.
+    pub const HELD: Self = Self { max_staleness: Some(Duration::MAX), fresh: false };
+}
+
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -131,6 +136,8 @@ pub enum Source {
         /// Everything Airtable had at this moment is in it, in milliseconds since the epoch.
         as_of: i64,
     },
+    /// Airtable itself, asked now.
+    Live,
 }
 
 /// How far the copy of a table is.
@@ -322,6 +329,16 @@ impl Replica {
     /// True once a table of a copy can be read.
     pub fn is_ready(&self, base: BaseId, table: TableId) -> bool {
         self.copy(base).is_none_or(|copy| copy.held.is_ready(table))
+    }
+
+    /// True when all tables of a base are copied, not a choice of them.
+    pub fn copies_all(&self, base: BaseId) -> bool {
+        self.copy(base).is_some_and(|copy| copy.held.cloud().tables.is_none())
+    }
+
+    /// The webhook in Airtable that tells the copy of changes.
+    pub async fn webhook(&self, base: BaseId) -> Result<Option<String>, Fault> {
+        Ok(self.of(base)?.held.state().await.hook.map(|hook| hook.id))
     }
 
     /// Carries out a write in Airtable.

@@ -1,4 +1,5 @@
-//! The REST face: Airtable's Web API under `/v0`, over the bases that live here.
+//! The REST face: Airtable's Web API under `/v0`, over the bases that live here and in front of
+//! those that live in Airtable.
 //!
 //! A request is checked in Airtable's order: the path (404), the token (401), what the request
 //! itself says (422), whether the caller may see what it names (403), and then what needs the
@@ -9,6 +10,7 @@ mod comments;
 mod json;
 mod kept;
 mod list;
+mod live;
 mod meta;
 mod offset;
 mod page;
@@ -16,6 +18,7 @@ mod params;
 mod query;
 mod rates;
 mod refusal;
+mod reply;
 mod route;
 mod schema;
 mod text;
@@ -26,9 +29,7 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ use self::offset::Offsets;
 use self::query::Pairs;
 use self::rates::Rates;
 use self::refusal::Refusal;
+use self::reply::Reply;
 use self::route::Route;
 use self::upload::Addresses;
 use crate::http::Guard;
@@ -109,40 +111,50 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    match gateway.serve(request).await {
-        Ok(body) => answer(StatusCode::OK, body),
-        Err(refusal) => refusal.response(),
-    }
-}
-
-fn answer(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    gateway.serve(request).await
 }
 
 impl Gateway {
-    async fn serve(&self, request: Request) -> Result<String, Refusal> {
+    async fn serve(&self, request: Request) -> Response {
         let (head, body) = request.into_parts();
         if head.uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_URL {
-            return Err(Refusal::too_long(MAX_URL));
+            return Refusal::too_long(MAX_URL).response();
         }
-        let route = Route::of(&head.method, head.uri.path()).ok_or_else(Refusal::no_route)?;
-        let caller = self.guard.caller(&head.headers, "rest").ok_or_else(Refusal::no_token)?;
+        let path = head.uri.path();
+        let caller = self.guard.caller(&head.headers, "rest");
+        let route = match Route::of(&head.method, path) {
+            // What only Airtable knows is passed on to it, if there is somebody to pass it on for.
+            Some(Route::Other(base)) if caller.is_none() || !self.door.is_cloud(base) => None,
+            route => route,
+        };
+        let Some(route) = route else { return Refusal::no_route().response() };
+        let Some(caller) = caller else { return Refusal::no_token().response() };
         let mut call = self.door.call(caller, route.action());
+        let about = route.base();
         let answer = match &self.rates {
-            Some(rates) if !rates.let_in(&call.caller().principal, route.base(), call.now()) => {
-                Err(Refusal::rate())
-            }
+            Some(rates) if !rates.let_in(&call.caller().principal, about, call.now()) => Err(Refusal::rate()),
             _ => {
-                let sent = Sent { headers: &head.headers, query: head.uri.query(), body };
-                self.run(&mut call, route, sent).await
+                let (method, query) = (&head.method, head.uri.query());
+                self.answer(&mut call, route, Sent { method, path, headers: &head.headers, query, body })
+                    .await
             }
         };
-        call.finish(answer.as_ref().err().map(|refusal| refusal.code));
-        answer
+        let source = call.source().or_else(|| call.source_of(about?));
+        let (now, code) =
+            (call.now(), answer.as_ref().map_or_else(|refusal| Some(refusal.code), Reply::code));
+        call.finish(code);
+        let response = answer.map_or_else(|refusal| refusal.response(), Reply::response);
+        reply::with_source(response, source.filter(|_| about.is_some()), now)
+    }
+
+    async fn answer(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<Reply, Refusal> {
+        if route.is_read() {
+            call.want(reply::wanted(sent.headers));
+        }
+        match route.base() {
+            Some(base) if call.is_cloud(base) => live::answer(self, call, base, route, sent).await,
+            _ => self.run(call, route, sent).await.map(Reply::Own),
+        }
     }
 
     async fn run(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<String, Refusal> {
@@ -235,6 +247,8 @@ impl Gateway {
                 pairs.none()?;
                 schema::delete_view(call, base, view).await
             }
+            Route::SyncCsv(base, table) => write::sync_csv(call, base, &table).await,
+            Route::Other(_) => Err(Refusal::no_route()),
         }
     }
 }

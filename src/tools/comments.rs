@@ -154,8 +154,11 @@ impl Tool for AddComment {
         let view = context.call.table(&args.base, &args.table).await?;
         let record = record_id(&args.record)?;
         let parent = args.reply_to.as_deref().map(comment_id).transpose()?;
-        let (said, not_known) = mention(&text::accept(&args.text)?, &context.call.people().await?)?;
+        let people = context.call.people_of(&view).await?;
+        let (said, mut not_known) = mention(&text::accept(&args.text)?, &people)?;
         let made = context.call.add_comment(&view, record, said, parent).await?;
+        // Airtable may know whom we do not.
+        not_known.retain(|mark| !made.mentioned.contains_key(mark));
         let name = |person: &Value| person.get("displayName").and_then(Value::as_str).map(str::to_owned);
         let added = Added {
             id: made.id.to_string(),

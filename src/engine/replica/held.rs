@@ -302,6 +302,9 @@ impl Held {
     /// how old the copy is, unless something fresh was asked for.
     pub(crate) async fn fresh(&self, table: Option<TableId>, want: Want) -> Result<Source, Fault> {
         self.touch();
+        if want == Want::HELD {
+            return Ok(Source::Replica { as_of: self.as_of() });
+        }
         let asked = self.now();
         if let Some(table) = table.filter(|table| !self.is_ready(*table)) {
             self.ready_in_time(table).await?;

@@ -36,9 +36,17 @@ pub(super) async fn list(
 ) -> Result<String, Refusal> {
     require(call, Need::Read)?;
     let view = table(call, base, wanted).await?;
+    let is_copy = view.base().is_cloud();
+    // A copy knows the views' names, but not which rows they show.
+    if is_copy && (params.view.is_some() || !is_shown(call, &view, &params.shape)) {
+        return Err(Refusal::not_in_copy());
+    }
     let places = params.fields.as_deref().map(|names| places(view.schema(), names)).transpose()?;
     let named = params.view.as_deref().map(|name| find_view(&view, name)).transpose()?;
     let list = List::new(gateway, &view, named, &params, call.now())?;
+    if is_copy && !list.is_within_copy(|field| call.knows_names(&view, field)) {
+        return Err(Refusal::not_in_copy());
+    }
     let page = list.page(params.offset.as_deref()).await?;
     let counts = if params.comment_count {
         let ids: Vec<RecordId> = page.slots.iter().map(|slot| view.row(*slot).id).collect();
@@ -87,10 +95,19 @@ pub(super) async fn get(
         None => view.base().tables().find_map(|other| other.slot(&record).map(|slot| (other, slot))),
     };
     let (view, slot) = found.ok_or_else(|| Refusal::not_permitted(Code::UnknownRecord))?;
+    if view.base().is_cloud() && !is_shown(call, &view, &shape) {
+        return Err(Refusal::not_in_copy());
+    }
     let writer = RecordWriter::new(&view, None, shape, addresses);
     let mut out = String::with_capacity(writer.record_size());
     writer.record(&mut out, slot, None);
     Ok(out)
+}
+
+/// Whether a copy has all that cells of this shape show.
+fn is_shown(call: &Call, view: &TableView, shape: &Shape) -> bool {
+    let names = || (0..view.schema().fields.len()).all(|field| call.knows_names(view, field));
+    !shape.link_objects && (shape.text.is_none() || names())
 }
 
 fn places(table: &Table, names: &[String]) -> Result<Vec<usize>, Refusal> {

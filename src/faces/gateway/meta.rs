@@ -136,7 +136,12 @@ pub(super) async fn list_tables(call: &mut Call, id: BaseId, pairs: &Pairs) -> R
     let visible = !included(pairs, &["visibleFieldIds"])?.is_empty();
     require(call, Need::Describe)?;
     let view = base(call, id).await?;
-    let tables: Vec<Value> = view.schema().tables.iter().map(|table| table_json(table, visible)).collect();
+    let tables = view.schema().tables.iter();
+    let tables: Vec<Value> = if view.is_cloud() {
+        tables.map(|table| as_airtable_gave_it(table, visible)).collect()
+    } else {
+        tables.map(|table| table_json(table, visible)).collect()
+    };
     Ok(json!({ "tables": tables }).to_string())
 }
 
@@ -182,6 +187,16 @@ pub(super) fn table_json(table: &Table, visible: bool) -> Value {
     out.insert("fields".into(), table.fields.iter().map(field_json).collect());
     out.insert("views".into(), table.views.iter().map(|view| view_json(table, view, visible)).collect());
     Value::Object(out)
+}
+
+/// A table of a copy, with everything Airtable said of it.
+fn as_airtable_gave_it(table: &Table, visible: bool) -> Value {
+    let mut out = json!(table);
+    let views = out.get_mut("views").and_then(Value::as_array_mut);
+    for view in views.into_iter().flatten().filter_map(Value::as_object_mut).filter(|_| !visible) {
+        view.remove("visibleFieldIds");
+    }
+    out
 }
 
 fn describe(out: &mut Map<String, Value>, description: Option<&str>) {

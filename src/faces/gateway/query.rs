@@ -47,6 +47,11 @@ impl Pairs {
         self.0.iter().map(|(key, value)| (Key::of(key), value.as_str()))
     }
 
+    /// The keys as they were written.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Refuses what an endpoint without parameters does not take.
     pub(super) fn none(&self) -> Result<(), Refusal> {
         match self.0.first() {

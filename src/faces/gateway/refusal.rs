@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde_json::json;
 use tablewright_core::{Code, Fault, Refused};
 
-use super::answer;
+use super::reply;
 
 /// The shape of a body. Clients have to read all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,6 +208,12 @@ impl Refusal {
         )
     }
 
+    /// The copy of a base cannot say; whoever hears this asks Airtable.
+    pub(super) fn not_in_copy() -> Self {
+        let message = "The copy of this base cannot answer this; ask again in a moment";
+        Self::typed(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", Code::NotReady, message)
+    }
+
     /// A body beyond the bound.
     pub(super) fn too_large(most: usize) -> Self {
         let message = format!("A request body may have at most {most} bytes.");
@@ -334,6 +340,6 @@ impl Refusal {
             Shape::Typed(Some(message)) => json!({ "error": { "type": self.kind, "message": message } }),
             Shape::Listed(message) => json!({ "errors": [{ "error": self.kind, "message": message }] }),
         };
-        answer(self.status, body.to_string())
+        reply::own(self.status, body.to_string())
     }
 }

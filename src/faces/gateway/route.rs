@@ -67,6 +67,10 @@ pub(super) enum Route {
     EditComment(BaseId, String, RecordId, CommentId),
     /// `DELETE /{base}/{table}/{record}/comments/{comment}`
     DeleteComment(BaseId, String, RecordId, CommentId),
+    /// `POST /{base}/{table}/sync/{id}`
+    SyncCsv(BaseId, String),
+    /// Anything else about a base
+    Other(BaseId),
 }
 
 impl Route {
@@ -97,7 +101,9 @@ impl Route {
             | Self::ListComments(base, ..)
             | Self::AddComment(base, ..)
             | Self::EditComment(base, ..)
-            | Self::DeleteComment(base, ..) => Some(*base),
+            | Self::DeleteComment(base, ..)
+            | Self::SyncCsv(base, _)
+            | Self::Other(base) => Some(*base),
         }
     }
 
@@ -128,13 +134,42 @@ impl Route {
             Self::AddComment(..) => "add_comment",
             Self::EditComment(..) => "edit_comment",
             Self::DeleteComment(..) => "delete_comment",
+            Self::SyncCsv(..) => "sync_csv",
+            Self::Other(_) => "pass_on",
         }
     }
 
-    /// The endpoint of a method and a path that starts with `/v0`; `None` for anything else.
+    /// True when it reads records or schemas.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::ListRecords(..)
+                | Self::ListByPost(..)
+                | Self::GetRecord(..)
+                | Self::GetBase(_)
+                | Self::ListTables(_)
+                | Self::ListViews(_)
+                | Self::GetView(..)
+        )
+    }
+
+    /// The endpoint of a method and a path that starts with `/v0`; `None` for what is about no base
+    /// and is no endpoint.
     pub(super) fn of(method: &Method, path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v0/")?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
+        Self::known(method, rest).or_else(|| {
+            let (first, behind) = rest.split_once('/').unwrap_or((rest, ""));
+            let base = match (first, behind.split_once('/').unwrap_or((behind, ""))) {
+                ("meta", ("bases", behind)) => behind.split('/').next()?,
+                ("bases", (base, _)) => base,
+                _ => first,
+            };
+            base.parse().ok().map(Self::Other)
+        })
+    }
+
+    fn known(method: &Method, rest: &str) -> Option<Self> {
         let mut parts: [&str; MAX_PARTS] = [""; MAX_PARTS];
         let mut count = 0;
         for part in rest.split('/') {
@@ -201,6 +236,7 @@ fn records(method: &Method, base: BaseId, parts: &[&str]) -> Option<Route> {
         ("PUT", [record]) => Route::UpdateRecord(base, table, record.parse().ok()?, true),
         ("DELETE", [record]) => Route::DeleteRecord(base, table, record.parse().ok()?),
         ("POST", [field, "uploadAttachment"]) => Route::Upload(base, table.parse().ok()?, name(field)?),
+        ("POST", ["sync", id]) if name(id).is_some() => Route::SyncCsv(base, table),
         ("GET", [record, "comments"]) => Route::ListComments(base, table, record.parse().ok()?),
         ("POST", [record, "comments"]) => Route::AddComment(base, table, record.parse().ok()?),
         ("PATCH", [record, "comments", comment]) => {
@@ -240,22 +276,31 @@ mod tests {
 
     #[test]
     fn what_has_no_endpoint_or_no_id_has_no_route() {
-        let no = [
+        for (method, path) in [
             (Method::GET, "/v0".to_owned()),
             (Method::GET, "/v0/".to_owned()),
+            (Method::GET, format!("/v0/{BASE}x/T")),
+            (Method::GET, "/v0/meta/elsewhere".to_owned()),
+            (Method::GET, "/v0/a/b/c/d/e/f/g/h/i".to_owned()),
+        ] {
+            assert_eq!(of(method.clone(), &path), None, "{method} {path}");
+        }
+        let base: BaseId = BASE.parse().unwrap();
+        for (method, path) in [
             (Method::GET, format!("/v0/{BASE}")),
             (Method::GET, format!("/v0/{BASE}//")),
-            (Method::GET, format!("/v0/{BASE}x/T")),
             (Method::GET, format!("/v0/{BASE}/T/recshort")),
             (Method::GET, format!("/v0/{BASE}/T//")),
             (Method::GET, format!("/v0/{BASE}/%ff")),
+            (Method::GET, format!("/v0/{BASE}/a/b/c/d/e/f/g/h")),
             (Method::POST, format!("/v0/{BASE}/T/{RECORD}")),
+            (Method::POST, format!("/v0/{BASE}/T/sync/")),
+            (Method::GET, format!("/v0/bases/{BASE}/webhooks/x/payloads")),
+            (Method::GET, format!("/v0/meta/bases/{BASE}/shares")),
             (Method::DELETE, format!("/v0/meta/bases/{BASE}/tables/T")),
             (Method::DELETE, format!("/v0/meta/bases/{BASE}/tables/T/fields/fldA1b2C3d4E5f6G7")),
-            (Method::GET, "/v0/a/b/c/d/e/f/g/h/i".to_owned()),
-        ];
-        for (method, path) in no {
-            assert_eq!(of(method.clone(), &path), None, "{method} {path}");
+        ] {
+            assert_eq!(of(method.clone(), &path), Some(Route::Other(base)), "{method} {path}");
         }
     }
 

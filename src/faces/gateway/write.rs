@@ -322,3 +322,14 @@ pub(super) async fn delete_many(
 fn deleted(id: RecordId) -> Value {
     json!({ "id": id, "deleted": true })
 }
+
+/// `POST /{base}/{table}/sync/{id}`: no table of a base that lives here is a synced one.
+pub(super) async fn sync_csv(call: &mut Call, base: BaseId, wanted: &str) -> Result<String, Refusal> {
+    require(call, Need::Write)?;
+    require(call, Need::Schema)?;
+    let view = table(call, base, wanted).await?;
+    let name = &view.schema().name;
+    Err(Refusal::parameter(format_args!(
+        "table {name:?} is no synced table; send its rows as records instead, with performUpsert to renew those that are there"
+    )))
+}

@@ -89,12 +89,17 @@ impl Guard {
                     Method::OPTIONS,
                 ])
                 .allow_headers(
-                    [header::AUTHORIZATION, header::CONTENT_TYPE]
+                    [header::AUTHORIZATION, header::CACHE_CONTROL, header::CONTENT_TYPE]
                         .into_iter()
                         .chain(CLIENT_HEADERS.into_iter().map(HeaderName::from_static))
                         .collect::<Vec<_>>(),
                 )
-                .expose_headers([HeaderName::from_static("mcp-session-id"), header::WWW_AUTHENTICATE])
+                .expose_headers([
+                    HeaderName::from_static("mcp-session-id"),
+                    HeaderName::from_static("x-tablewright-source"),
+                    header::AGE,
+                    header::WWW_AUTHENTICATE,
+                ])
                 .max_age(Duration::from_secs(600))
         })
     }

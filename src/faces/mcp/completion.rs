@@ -11,6 +11,7 @@ use tablewright_core::model::Reference;
 use tablewright_core::{Code, Fault};
 use tablewright_door::access::Need;
 use tablewright_door::{Call, Caller, TableView};
+use tablewright_engine::replica::Want;
 use tablewright_toolkit::prompts::Completes;
 
 use super::{Parts, address, prompts, refusals};
@@ -78,6 +79,8 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
         _ => None,
     };
     let Some(base) = given(&names.base).or_else(only) else { return Ok(none) };
+    // Whoever types does not wait for Airtable.
+    call.want(Want::HELD);
     let base = call.base(&base).await?;
     if kind == Kind::Named(Completes::Table) {
         base.schema().tables.iter().for_each(|table| matches.offer(&table.name));

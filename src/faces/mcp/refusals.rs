@@ -37,7 +37,9 @@ pub(super) fn of_arguments(fault: &Fault) -> ErrorData {
     let (message, data) = (shown(&fault.message), Some(json!({"code": fault.code.as_str()})));
     match fault.code {
         Code::Forbidden | Code::LimitExceeded => ErrorData::invalid_request(message, data),
-        Code::Internal | Code::StoreUnavailable => ErrorData::internal_error(message, data),
+        Code::Internal | Code::StoreUnavailable | Code::UpstreamUnavailable | Code::NotReady => {
+            ErrorData::internal_error(message, data)
+        }
         _ => ErrorData::invalid_params(message, data),
     }
 }

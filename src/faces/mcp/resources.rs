@@ -10,6 +10,7 @@ use tablewright_core::model::{Base, BaseId, RecordId, Reference, Table};
 use tablewright_core::{Code, Fault};
 use tablewright_door::access::Need;
 use tablewright_door::{BaseView, Call, Caller, TableView};
+use tablewright_engine::replica::Want;
 
 use super::address::{self, Address, BASES, FORMULA_REFERENCE, Place};
 use super::documents::{self, Listed, MAX_DOCUMENT};
@@ -62,6 +63,10 @@ pub(super) fn need(address: &Address) -> Option<Need> {
 pub(super) async fn find(call: &mut Call, address: &Address) -> Result<Option<Found>, Fault> {
     if let Some(need) = need(address) {
         call.caller().rights.require(need)?;
+    }
+    if !matches!(address, Address::Record { .. }) {
+        // Schemas are there before the records are.
+        call.want(Want::HELD);
     }
     Ok(Some(match address {
         Address::FormulaReference | Address::Task { .. } => return Ok(None),

@@ -1,0 +1,138 @@
+//! Requests about bases that live in Airtable, passed on to it as they are.
+
+use bytes::Bytes;
+use tablewright_core::model::{BaseId, TableId};
+use tablewright_core::{Code, Fault};
+pub use tablewright_engine::airtable::{Forwarded, Method};
+use tablewright_engine::replica::Source;
+
+use crate::access::Need;
+use crate::call::{Call, Door};
+use crate::view::TableView;
+
+/// A request to Airtable's Web API.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// Its method.
+    pub method: Method,
+    /// What follows the host, with its query.
+    pub path: String,
+    /// Its body, and the body's media type.
+    pub body: Option<(Bytes, String)>,
+    /// What is looked at again once it was carried out.
+    pub touches: Touches,
+}
+
+/// What a request may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touches {
+    /// Nothing that is copied.
+    Nothing,
+    /// Records.
+    Records,
+    /// Tables, fields or views.
+    Schema,
+}
+
+impl Door {
+    /// True for a base that lives in Airtable.
+    pub fn is_cloud(&self, base: BaseId) -> bool {
+        self.replica().holds(base)
+    }
+}
+
+impl Call {
+    /// True for a base that lives in Airtable, if the caller may know of it.
+    pub fn is_cloud(&self, base: BaseId) -> bool {
+        self.replica().holds(base) && self.sees(base)
+    }
+
+    /// Whether a table is in the copy and can be read without waiting for it to be copied.
+    pub async fn is_here(&self, base: BaseId, table: &str) -> Result<bool, Fault> {
+        let schema = self.schema(base).await?;
+        let known = schema.table(table).is_ok_and(|table| self.replica().is_ready(base, table.id));
+        Ok(known && self.is_copied(base))
+    }
+
+    /// Whether the copy of a base is there as far as it is wanted.
+    pub fn is_copied(&self, base: BaseId) -> bool {
+        matches!(self.replica().source(base), Source::Replica { as_of } if as_of > 0)
+    }
+
+    /// Whether the names behind a link field are known: what it leads to may not be copied.
+    pub fn knows_names(&self, view: &TableView, field: usize) -> bool {
+        let base = view.base().schema();
+        let link = view.schema().fields.get(field).and_then(|field| field.link());
+        link.is_none_or(|link| {
+            let there = link.linked_table_id;
+            base.table_by_id(there).is_some() && self.replica().is_ready(base.id, there)
+        })
+    }
+
+    /// Whether every table of a base is in the copy.
+    pub fn is_whole(&self, base: BaseId) -> bool {
+        self.replica().copies_all(base) && self.is_copied(base)
+    }
+
+    /// Where answers about a base come from when nothing was read yet; absent for one the caller
+    /// may not know of.
+    pub fn source_of(&self, base: BaseId) -> Option<Source> {
+        let known = self.bases().iter().any(|(id, _)| *id == base);
+        known.then(|| self.replica().source(base))
+    }
+
+    /// True for the webhook in Airtable that the copy of a base hears of changes by.
+    pub async fn is_own_webhook(&self, base: BaseId, id: &str) -> Result<bool, Fault> {
+        Ok(self.replica().webhook(base).await?.as_deref() == Some(id))
+    }
+
+    /// Passes a request about a base on to Airtable, under the login and at the pace of the base.
+    /// What it may have changed is looked at before this answers (schemas) or soon (records).
+    pub async fn pass_on(
+        &mut self,
+        base: BaseId,
+        needs: &[Need],
+        passed: Passed,
+    ) -> Result<Forwarded, Fault> {
+        needs.iter().try_for_each(|need| self.caller().rights.require(*need))?;
+        self.require_seen(base)?;
+        self.about(base);
+        let session = self.replica().session(base).await?;
+        let Passed { method, path, body, touches } = passed;
+        let (bytes, kind) = body.unzip();
+        let done = session.forward(&self.ask(), base, method, &path, bytes, kind.as_deref()).await;
+        let done = done.map_err(Fault::from);
+        self.note_answer(&done);
+        let changed = match &done {
+            Ok(answer) => answer.status < 300,
+            Err(fault) => fault.code == Code::OutcomeUnknown,
+        };
+        match touches {
+            Touches::Schema if changed => self.follow(base).await,
+            Touches::Records if changed => self.replica().touch(base),
+            _ => {}
+        }
+        done
+    }
+
+    /// Looks at the schema of a base again. What was done in Airtable is done, so that this did not
+    /// work is no fault of the call; the copy finds out by itself later.
+    pub(crate) async fn follow(&self, base: BaseId) {
+        if let Err(fault) = self.replica().follow_schema(base).await {
+            tracing::warn!(%base, %fault, "the schema could not be looked at after it was changed");
+        }
+    }
+
+    /// A table was made in Airtable: where some tables are copied, it becomes one of them.
+    pub async fn adopt(&self, base: BaseId, table: TableId) -> Result<(), Fault> {
+        let held = self.replica().bases().into_iter().find(|(id, _)| *id == base);
+        let Some((_, cloud)) = held else { return Ok(()) };
+        match cloud.tables {
+            Some(mut tables) if !tables.contains(&table) => {
+                tables.push(table);
+                self.replica().add(&cloud.profile, base, "", Some(tables)).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
