@@ -50,13 +50,7 @@ impl Call {
     /// Whether a table is in the copy and can be read without waiting for it to be copied.
     pub async fn is_here(&self, base: BaseId, table: &str) -> Result<bool, Fault> {
         let schema = self.schema(base).await?;
-        let known = schema.table(table).is_ok_and(|table| self.replica().is_ready(base, table.id));
-        Ok(known && self.is_copied(base))
-    }
-
-    /// Whether the copy of a base is there as far as it is wanted.
-    pub fn is_copied(&self, base: BaseId) -> bool {
-        matches!(self.replica().source(base), Source::Replica { as_of } if as_of > 0)
+        Ok(schema.table(table).is_ok_and(|table| self.replica().is_ready(base, table.id)))
     }
 
     /// Whether the names behind a link field are known: what it leads to may not be copied.
@@ -70,8 +64,10 @@ impl Call {
     }
 
     /// Whether every table of a base is in the copy.
-    pub fn is_whole(&self, base: BaseId) -> bool {
-        self.replica().copies_all(base) && self.is_copied(base)
+    pub async fn is_whole(&self, base: BaseId) -> Result<bool, Fault> {
+        let schema = self.schema(base).await?;
+        let all = schema.tables.iter().all(|table| self.replica().is_ready(base, table.id));
+        Ok(all && self.replica().copies_all(base))
     }
 
     /// Where answers about a base come from when nothing was read yet; absent for one the caller

@@ -9,6 +9,7 @@ mod base_files;
 mod cli;
 mod clients;
 mod cloud;
+mod cloud_gateway;
 mod conformance;
 mod crash;
 mod design_laws;

@@ -108,7 +108,7 @@ async fn read(
     if here {
         let again = Sent { body: Body::from(body.clone()), ..sent };
         match gateway.run(call, route.clone(), again).await {
-            Err(refusal) if may_be_otherwise(call, base, refusal.code) => {}
+            Err(refusal) if may_be_otherwise(call, base, refusal.code).await? => {}
             answer => return answer.map(Reply::Own),
         }
     }
@@ -118,8 +118,8 @@ async fn read(
 
 /// Whether Airtable may say something else than the copy: it may know what the copy does not, and
 /// whose words a refusal has is its own matter.
-fn may_be_otherwise(call: &Call, base: BaseId, code: Code) -> bool {
-    match code {
+async fn may_be_otherwise(call: &Call, base: BaseId, code: Code) -> Result<bool, Refusal> {
+    Ok(match code {
         Code::NotReady
         | Code::UnknownTable
         | Code::UnknownField
@@ -127,9 +127,9 @@ fn may_be_otherwise(call: &Call, base: BaseId, code: Code) -> bool {
         | Code::InvalidArguments
         | Code::InvalidCursor => true,
         // A record of a table that is not copied is found through any other.
-        Code::UnknownRecord => !call.is_whole(base),
+        Code::UnknownRecord => !call.is_whole(base).await.map_err(refused)?,
         _ => false,
-    }
+    })
 }
 
 async fn pass_on(
