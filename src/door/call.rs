@@ -182,7 +182,9 @@ impl Call {
     pub async fn base(&mut self, wanted: &str) -> Result<BaseView, Fault> {
         let id = self.find(wanted)?;
         self.replica.fresh(id, None, self.want).await?;
-        self.held(id).await
+        let view = self.held(id).await?;
+        self.source = Some(view.source());
+        Ok(view)
     }
 
     /// The id of the base named `wanted`.
@@ -217,6 +219,7 @@ impl Call {
             held = self.held(base).await?;
             id = held.schema().table(table).map(|table| table.id);
         }
+        self.source = Some(held.source());
         let id = id?;
         self.table = Some(id);
         held.table_by_id(id)

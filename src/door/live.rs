@@ -1,7 +1,7 @@
 //! Requests about bases that live in Airtable, passed on to it as they are.
 
 use bytes::Bytes;
-use tablewright_core::model::{BaseId, TableId};
+use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 pub use tablewright_engine::airtable::{Forwarded, Method};
 use tablewright_engine::replica::Source;
@@ -28,8 +28,10 @@ pub struct Passed {
 pub enum Touches {
     /// Nothing that is copied.
     Nothing,
-    /// Records.
+    /// Records, which ones only Airtable knows.
     Records,
+    /// One record.
+    Record(RecordId),
     /// Tables, fields or views.
     Schema,
 }
@@ -83,7 +85,7 @@ impl Call {
     }
 
     /// Passes a request about a base on to Airtable, under the login and at the pace of the base.
-    /// What it may have changed is looked at before this answers (schemas) or soon (records).
+    /// What it may have changed is looked at before this answers, or soon where it is not known what.
     pub async fn pass_on(
         &mut self,
         base: BaseId,
@@ -106,9 +108,24 @@ impl Call {
         match touches {
             Touches::Schema if changed => self.follow(base).await,
             Touches::Records if changed => self.replica().touch(base),
+            Touches::Record(record) if changed => self.look_again(base, record).await,
             _ => {}
         }
         done
+    }
+
+    /// Fetches a record again. That this did not work is no fault of the call either.
+    async fn look_again(&self, base: BaseId, record: RecordId) {
+        let again = async {
+            let view = self.base_again(base).await?;
+            let table = view.tables().find(|table| table.slot(&record).is_some());
+            let Some(table) = table else { return Ok(()) };
+            self.replica().fetch_again(base, table.schema().id, &[record]).await
+        };
+        let again: Result<(), Fault> = again.await;
+        if let Err(fault) = again {
+            tracing::warn!(%base, %record, %fault, "the record could not be looked at after it was changed");
+        }
     }
 
     /// Looks at the schema of a base again. What was done in Airtable is done, so that this did not

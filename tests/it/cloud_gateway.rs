@@ -3,6 +3,7 @@
 mod aside;
 mod reading;
 mod schema;
+mod writing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,22 +17,27 @@ use tablewright_engine::clock::SystemClock;
 use tablewright_engine::replica::{self, Replica};
 
 use crate::rest::{ALL_SCOPES, BASE, GOODS};
-use crate::support::{Client, Data, HttpServer, PATIENCE, http, serve_http};
+use crate::support::{Client, Data, HttpServer, PATIENCE, http, listen, serve_http};
 
 const EVERYTHING: [&str; 3] = ["--allow-write", "--allow-delete", "--allow-schema"];
 const MAKERS: &str = "tblMakers00000000";
 
 /// The base, and the server that has it.
-struct Upstream {
+pub struct Upstream {
     server: HttpServer,
+    base: &'static str,
     _data: Data,
 }
 
 impl Upstream {
     fn new() -> Self {
-        let data = Data::with_shop();
-        let server = serve_http(&data, &EVERYTHING);
-        Self { server, _data: data }
+        Self::over(Data::with_shop(), BASE, &[])
+    }
+
+    /// With a base of these data, everything allowed.
+    pub fn over(data: Data, base: &'static str, flags: &[&str]) -> Self {
+        let server = serve_http(&data, &[&EVERYTHING, flags].concat());
+        Self { server, base, _data: data }
     }
 
     fn send(&self, method: &str, path: &str, body: Value) -> Said {
@@ -87,17 +93,17 @@ fn send(address: &str, token: &str, method: &str, path: &str, more: &[(&str, &st
 }
 
 /// The server in front of it.
-struct Downstream {
+pub struct Downstream {
     data: Data,
     key: String,
-    token: String,
+    pub token: String,
     server: Option<Client>,
-    address: String,
+    pub address: String,
 }
 
 impl Downstream {
     /// Knows the base, and has copied nothing of it.
-    fn new(upstream: &Upstream, tables: Option<&[&str]>) -> Self {
+    pub fn new(upstream: &Upstream, tables: Option<&[&str]>) -> Self {
         let data = Data::new();
         let endpoint = format!("http://{}", upstream.server.address);
         let settings = format!(
@@ -105,7 +111,7 @@ impl Downstream {
         );
         std::fs::write(data.path().join("settings.toml"), settings).unwrap();
         let key = upstream.server.token.clone();
-        connect(&data, &endpoint, &key, tables);
+        connect(&data, &endpoint, &key, upstream.base, tables);
         let made = data.ok(&["token", "create", "--name", "test", "--scopes", ALL_SCOPES]);
         Self { data, key, token: made.trim().to_owned(), server: None, address: String::new() }
     }
@@ -117,17 +123,12 @@ impl Downstream {
         command
     }
 
-    fn listen(mut self, flags: &[&str]) -> Self {
-        let args = [&["serve", "--http", "127.0.0.1:0"], flags].concat();
-        let mut server = Client::start(self.command(&args));
-        let line = loop {
-            let line = server.error_line();
-            if line.contains("serving MCP on") {
-                break line;
-            }
-        };
-        self.address = line.split("http://").nth(1).unwrap().trim_end_matches("/mcp").to_owned();
-        self.server = Some(server);
+    /// Serves the base with everything allowed.
+    pub fn listen(mut self) -> Self {
+        let config = self.data.path().join("settings.toml").display().to_string();
+        let variables = [("AIRTABLE_API_KEY", self.key.as_str()), ("TABLEWRIGHT_CONFIG", &config)];
+        let (server, address) = listen(&self.data, &EVERYTHING, &variables);
+        (self.server, self.address) = (Some(server), address);
         self
     }
 
@@ -155,9 +156,9 @@ impl Downstream {
     }
 
     /// Waits until these tables are read from the copy.
-    fn copied(self, tables: &[&str]) -> Self {
+    pub fn copied(self, base: &str, tables: &[&str]) -> Self {
         for table in tables {
-            until(|| self.get(&format!("/v0/{BASE}/{table}")).source == "replica");
+            until(|| self.get(&format!("/v0/{base}/{table}")).source == "replica");
         }
         self
     }
@@ -173,7 +174,7 @@ fn until(mut holds: impl FnMut() -> bool) {
 }
 
 /// Adds the base to a data directory nobody serves.
-fn connect(data: &Data, endpoint: &str, key: &str, tables: Option<&[&str]>) {
+fn connect(data: &Data, endpoint: &str, key: &str, base: &str, tables: Option<&[&str]>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let tables = tables.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -190,7 +191,7 @@ fn connect(data: &Data, endpoint: &str, key: &str, tables: Option<&[&str]>) {
         let options = replica::Options { webhooks: false, ..Default::default() };
         let replica = Replica::new(engine.clone(), airtable, profiles, options);
         replica.load().await.unwrap();
-        replica.add("environment", BASE.parse().unwrap(), "Shop", tables).await.unwrap();
+        replica.add("environment", base.parse().unwrap(), "Shop", tables).await.unwrap();
         engine.close().await;
     });
 }
@@ -208,8 +209,8 @@ impl Both {
 
     fn of(tables: Option<&[&str]>) -> Self {
         let up = Upstream::new();
-        let down = Downstream::new(&up, tables).listen(&EVERYTHING);
-        let down = down.copied(tables.unwrap_or(&[GOODS, MAKERS]));
+        let down = Downstream::new(&up, tables).listen();
+        let down = down.copied(BASE, tables.unwrap_or(&[GOODS, MAKERS]));
         Self { down, up }
     }
 }

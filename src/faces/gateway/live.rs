@@ -73,7 +73,7 @@ pub(super) async fn answer(
         {
             gateway.run(call, route, sent).await.map(Reply::Own)
         }
-        Route::Upload(..) | Route::DeleteBase(_) => gateway.run(call, route, sent).await.map(Reply::Own),
+        Route::DeleteBase(_) => gateway.run(call, route, sent).await.map(Reply::Own),
         Route::CreateTable(_) => {
             let made = pass_on(call, base, &route, sent).await?;
             if let Some(table) = made_table(&made) {
@@ -173,9 +173,10 @@ fn bearing(route: &Route, method: &Method) -> (&'static [Need], Touches) {
         Route::GetBase(_) | Route::ListTables(_) | Route::ListViews(_) | Route::GetView(..) => {
             (&[Describe], Touches::Nothing)
         }
-        Route::CreateRecords(..) | Route::UpdateRecords(..) | Route::UpdateRecord(..) | Route::Upload(..) => {
+        Route::CreateRecords(..) | Route::UpdateRecords(..) | Route::UpdateRecord(..) => {
             (&[Write], Touches::Records)
         }
+        Route::Upload(_, record, _) => (&[Write], Touches::Record(*record)),
         Route::DeleteRecords(..) | Route::DeleteRecord(..) => (&[Delete], Touches::Records),
         Route::SyncCsv(..) => (&[Write, Schema], Touches::Records),
         Route::CreateTable(_)

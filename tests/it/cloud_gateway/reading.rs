@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BASE, Both, Downstream, EVERYTHING, GOODS, MAKERS, Upstream, goods, until};
+use super::{BASE, Both, Downstream, GOODS, MAKERS, Upstream, goods, until};
 use crate::rest::LAMP;
 
 #[test]
@@ -153,7 +153,7 @@ fn before_anything_is_copied_schemas_are_here_and_records_are_not_ready() {
     let up = Upstream::new();
     let down = Downstream::new(&up, None);
     drop(up);
-    let down = down.listen(&EVERYTHING);
+    let down = down.listen();
     let list = down.get(&goods(""));
     assert_eq!((list.status, list.kind()), (503, "RETRIABLE_ERROR"), "{list:?}");
     let mut agent = down.agent();
