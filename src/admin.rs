@@ -1,6 +1,7 @@
 //! What a person does to a data directory: the same here and through its owner.
 
 pub mod logins;
+pub mod sync;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,6 +89,11 @@ pub enum Command {
         /// What.
         command: logins::Command,
     },
+    /// Something about the copies of bases in Airtable.
+    Sync {
+        /// What.
+        command: sync::Command,
+    },
 }
 
 impl Command {
@@ -104,12 +110,17 @@ impl Command {
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
             Self::Logins { command } => command.name(),
+            Self::Sync { command } => command.name(),
         }
     }
 }
 
-/// Told how many records are done of how many.
-pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+/// Told of what, by name or "" for everything, how many records are done of how many.
+pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+fn to_json(value: impl Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(value).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+}
 
 fn file_fault(path: &Path, error: impl std::fmt::Display) -> Fault {
     Fault::new(Code::InvalidFile, format!("{}: {error}", path.display()))
@@ -129,7 +140,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         Command::Export { base, file, force } => export(app, call, &base, file, force).await,
         Command::DescribeTable { base, table } => {
             let view = call.table(&base, &table).await?;
-            serde_json::to_value(view.schema()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+            to_json(view.schema())
         }
         Command::EvaluateFormula { base, table, formula, now, limit, stats } => {
             let view = call.table(&base, &table).await?;
@@ -182,13 +193,14 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             Ok(made)
         }
         Command::ListTokens => {
-            serde_json::to_value(&*app.tokens.list()).map_err(|e| Fault::new(Code::Internal, e.to_string()))
+            to_json(&*app.tokens.list())
         }
         Command::RevokeToken { token } => {
             app.tokens.revoke(&token).await?;
             Ok(json!({"revoked": token}))
         }
         Command::Logins { command } => logins::run(app, command).await,
+        Command::Sync { command } => sync::run(app, call, command, progress).await,
     }
 }
 
@@ -274,8 +286,8 @@ pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -
         })
         .map(|(table, field)| format!("{}.{}", table.name, field.name))
         .collect();
-    progress(0, records);
-    app.engine.import(loaded, "local".into(), Box::new(move |done| progress(done, records))).await?;
+    progress("", 0, records);
+    app.engine.import(loaded, "local".into(), Box::new(move |done| progress("", done, records))).await?;
     Ok(json!({"id": id, "name": name, "tables": tables, "records": records, "notComputed": not_computed}))
 }
 

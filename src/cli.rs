@@ -10,7 +10,9 @@ mod formula;
 mod generate;
 mod install;
 mod read_file;
+mod progress;
 mod serve;
+mod sync;
 mod token;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
+        Command::Sync(options) => sync::run(&global, options).await,
         Command::Install(options) => install::run(&global, options),
         Command::Doctor => doctor::run(&global).await,
         Command::Generate { check } => generate::run(check),

@@ -128,6 +128,8 @@ pub enum Command {
     /// Check, evaluate, explain and lay out formulas.
     #[command(subcommand)]
     Formula(Formula),
+    /// Look in Airtable for changes of the bases that are copied from there.
+    Sync(Sync),
     /// Enter this program into the configuration of an MCP client.
     Install(Install),
     /// Show the settings in force and check that everything is in order.
@@ -216,6 +218,22 @@ pub struct Install {
     pub remove: bool,
     #[command(flatten)]
     pub offer: Offer,
+}
+
+/// Looking for changes in Airtable.
+#[derive(Debug, clap::Args)]
+pub struct Sync {
+    /// Names, ids or URLs of bases; all that are copied by default.
+    pub bases: Vec<String>,
+    /// List every record again.
+    #[arg(long, conflicts_with = "status")]
+    pub full: bool,
+    /// Look for nothing; show how far the copies are.
+    #[arg(long)]
+    pub status: bool,
+    /// Go on, and print what changes.
+    #[arg(long, conflicts_with = "status")]
+    pub watch: bool,
 }
 
 #[derive(Debug, clap::Args)]

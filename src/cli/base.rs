@@ -2,41 +2,24 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 
 use super::args::{Base, Global};
+use super::progress::bars;
 use crate::admin;
 use crate::app::data_dir;
 use crate::output::{say, shown};
 use crate::owner::background::Owned;
 use crate::owner::{Kind, Lock, relay};
 
-/// A bar on standard error that shows how many records are done.
-pub fn progress_bar() -> (ProgressBar, admin::Progress) {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} records {elapsed}") {
-        bar.set_style(style);
-    }
-    let shown = bar.clone();
-    let progress: admin::Progress = Arc::new(move |done, total| {
-        if shown.length() != Some(total) {
-            shown.set_length(total);
-        }
-        shown.set_position(done);
-    });
-    (bar, progress)
-}
-
 /// Does `command` here, or has the owner of the data directory do it.
 pub async fn administer(global: &Global, command: admin::Command) -> anyhow::Result<Value> {
     let loaded = global.load(Default::default())?;
     let directory = data_dir(&loaded.config)?;
-    let (bar, progress) = progress_bar();
+    let (bar, progress) = bars();
     let result = match Lock::take(&directory, Kind::Foreground)? {
         Some(lock) => {
             let owned = Owned::start(loaded.config, &directory, lock, Kind::Foreground).await?;

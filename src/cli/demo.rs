@@ -13,7 +13,7 @@ use tablewright_core::secret::Secret;
 use tablewright_engine::base_file::{self, beside};
 
 use super::args::{Demo, Global};
-use super::base;
+use super::progress::bars;
 use crate::admin;
 use crate::http::Server;
 use crate::output::say;
@@ -84,7 +84,7 @@ async fn import(server: &Server, directory: &Path) -> anyhow::Result<()> {
             continue;
         }
         let started = Instant::now();
-        let (bar, progress) = base::progress_bar();
+        let (bar, progress) = bars();
         let now = app.engine.clock().now_ms();
         let (snapshot, _) = beside::take_in(loaded.snapshot, &app.files, &folder, now).await?;
         let loaded = base_file::Loaded { snapshot, ..loaded };

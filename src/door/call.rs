@@ -53,6 +53,11 @@ impl Door {
         Ok(BaseView::new(snapshot, self.replica.source(base)))
     }
 
+    /// Somebody waits for changes of a base; to be called again and again.
+    pub fn touch(&self, base: BaseId) {
+        self.replica.touch(base);
+    }
+
     /// Opens a call named `action` (a tool or command) by `caller`.
     pub fn call(&self, caller: Caller, action: &str) -> Call {
         Call {

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod attachments;
 pub mod call;
+mod changes;
 mod comments;
 pub mod design;
 mod people;
@@ -15,6 +16,7 @@ pub mod webhooks;
 pub use access::{Caller, Rights};
 pub use attachments::FailedFile;
 pub use call::{Call, Door};
+pub use changes::{Changed, Follow, LogPlace, News};
 pub use design::Edited;
 pub use plan::{Plan, WriteOptions};
 pub use tablewright_engine::base::changes::{Change, ChangeKind, SchemaChange};

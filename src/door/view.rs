@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::{Base, Cell, Field, RecordId, Table, TableId};
 use tablewright_engine::Snapshot;
 use tablewright_engine::base::search::Hit;
-use tablewright_engine::base::{Column, Filter, Page, Query, Row, TableData, query, search};
-use tablewright_engine::compute;
+use tablewright_engine::base::{Column, Filter, Page, Query, Row, TableData, before, query, search};
+use tablewright_engine::compute::{self, Place};
 use tablewright_engine::replica::Source;
-use tablewright_formula::{Owned, Program, Scope, Span, Value};
+use tablewright_formula::{self as formula, Owned, Program, Scope, Span};
 
 /// A base at one moment, as one caller sees it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ impl TableView {
         program: &Program,
         slots: Option<&[usize]>,
         now: i64,
-        each: &mut dyn FnMut(usize, Value<'_>),
+        each: &mut dyn FnMut(usize, formula::Value<'_>),
     ) -> Result<(), Fault> {
         compute::evaluate(&self.base.snapshot, self.at, program, slots, now, each)
     }
@@ -131,6 +132,18 @@ impl TableView {
     /// The slots a filter keeps, in the table's own order.
     pub fn matching(&self, filter: &Filter) -> Result<Vec<usize>, Fault> {
         filter.slots(&self.base.snapshot, self.schema(), &self.data)
+    }
+
+    /// For each of these slots whether a filter keeps it.
+    pub fn keeps(&self, filter: &Filter, slots: &[usize]) -> Result<Vec<bool>, Fault> {
+        filter.keeps(&self.base.snapshot, self.at, slots)
+    }
+
+    /// The table with these records as they were: stored cells by field id, of one that is gone all
+    /// of them.
+    pub fn before(&self, rows: Vec<(RecordId, Map<String, Value>)>, now: i64) -> Result<Self, Fault> {
+        let was = before(&self.base.snapshot, self.schema().id, rows, now);
+        BaseView::new(Arc::new(was), self.base.source).table_by_id(self.schema().id)
     }
 
     /// Rows that hold all of the words of a search, best first.
@@ -177,6 +190,12 @@ impl TableView {
     /// The cells of a field, by its place among the fields.
     pub fn column(&self, field: usize) -> &Column {
         self.data.column(field)
+    }
+
+    /// True for a field of a copy whose values change with the time of day: they are as old as the
+    /// record's last fetch.
+    pub fn is_timely(&self, field: usize) -> bool {
+        self.base.snapshot.plan.is_timely(Place { table: self.at, field })
     }
 
     /// Appends what a person would read in a cell.

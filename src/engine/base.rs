@@ -1,5 +1,6 @@
 //! Held data: immutable snapshots of tables as typed columns, and questions about them.
 
+mod before;
 pub mod changes;
 pub mod chunks;
 pub mod column;
@@ -9,6 +10,7 @@ pub mod search;
 pub mod snapshot;
 pub mod table;
 
+pub use before::before;
 pub use changes::{Change, RowChange, SchemaChange, TableChanges};
 pub use column::Column;
 pub use filter::Filter;

@@ -9,6 +9,7 @@ mod guard;
 mod held;
 mod keep;
 mod listing;
+mod look;
 mod mirror;
 mod modified;
 pub mod outbox;
@@ -18,6 +19,8 @@ mod schema;
 pub(crate) mod state;
 mod status;
 pub(crate) mod take;
+
+pub use look::Listed;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -168,6 +171,13 @@ pub struct Status {
     /// Why the last look for changes failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Records of writes on their way to Airtable.
+    pub queued_writes: usize,
+    /// Requests the login has sent this month.
+    pub calls_this_month: u64,
+    /// The most it may send in a month; absent where there is no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_allowed: Option<u64>,
     /// Its tables.
     pub tables: Vec<TableStatus>,
 }
@@ -398,29 +408,6 @@ impl Replica {
         fetch::records(&copy.held, &session, table, records).await.map(drop)
     }
 
-    /// Has changes looked for now; with `all`, these tables, or every one, are listed again.
-    pub async fn sync_now(&self, base: BaseId, tables: &[TableId], all: bool) -> Result<(), Fault> {
-        let copy = self.of(base)?;
-        if all {
-            copy.held
-                .note(|state| {
-                    state.schema_due = true;
-                    for (id, table) in &mut state.tables {
-                        if tables.is_empty() || tables.contains(id) {
-                            table.want_list();
-                        }
-                    }
-                })
-                .await?;
-            let session = copy.held.session().await?;
-            schema::refresh_name(&copy.held, &session).await?;
-        }
-        copy.held.lists.notify_one();
-        copy.held.news.notify_one();
-        copy.held.touch();
-        Ok(())
-    }
-
     /// How far the copies are: of one base, or of all.
     pub async fn status(&self, base: Option<BaseId>) -> Result<Vec<Status>, Fault> {
         let copies: Vec<Arc<Copy>> = match base {
@@ -431,18 +418,17 @@ impl Replica {
         };
         let mut all = Vec::with_capacity(copies.len());
         for copy in copies {
-            all.push(copy.held.status().await?);
+            let (calls_this_month, allowed) = self.usage(&copy.held.cloud().profile).await?;
+            let queued_writes = copy.outbox.lock().await.as_ref().map_or(0, |(_, outbox)| outbox.waiting());
+            all.push(Status {
+                queued_writes,
+                calls_this_month,
+                calls_allowed: Some(allowed).filter(|allowed| *allowed > 0),
+                ..copy.held.status().await?
+            });
         }
         all.sort_by(|a, b| (&a.name, &a.base).cmp(&(&b.name, &b.base)));
         Ok(all)
-    }
-
-    /// Somebody waits for changes of a base: they are looked for as if it were read.
-    pub fn touch(&self, base: BaseId) {
-        if let Some(copy) = self.copy(base) {
-            copy.held.touch();
-            copy.held.news.notify_one();
-        }
     }
 
     /// The requests a login has sent this month, and how many it may (0: no bound).

@@ -162,8 +162,8 @@ impl Clients {
     async fn admin(&self, command: admin::Command, mut writer: OwnedWriteHalf) {
         let (sender, mut reports) = mpsc::channel(64);
         // Progress is for eyes: when the client is slow, some of it is left out.
-        let progress: admin::Progress = Arc::new(move |done, total| {
-            let _ = sender.try_send(Report::Progress { done, total });
+        let progress: admin::Progress = Arc::new(move |what, done, total| {
+            let _ = sender.try_send(Report::Progress { what: what.to_owned(), done, total });
         });
         let running = admin::run(&self.app, command, progress);
         tokio::pin!(running);

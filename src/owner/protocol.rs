@@ -78,6 +78,9 @@ pub enum Welcome {
 pub enum Report {
     /// How far it is.
     Progress {
+        /// Of what; empty for everything.
+        #[serde(default)]
+        what: String,
         /// Records done.
         done: u64,
         /// Records in all.

@@ -196,7 +196,7 @@ pub async fn admin(
             );
         }
         match serde_json::from_slice(&line)? {
-            Report::Progress { done, total } => progress(done, total),
+            Report::Progress { what, done, total } => progress(&what, done, total),
             Report::Done { result } => return Ok(result),
             Report::Failed { message } => anyhow::bail!(message),
         }

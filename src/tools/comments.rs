@@ -62,7 +62,7 @@ impl Tool for ListComments {
             Format::Json => rows.record(object(comment)),
         };
         let returned = left.iter().take(limit).take_while(add).count();
-        let mut about = About::local(returned, all.len());
+        let mut about = About::live(view.base(), returned, all.len());
         if let Some((place, _)) = left.get(returned.saturating_sub(1)).filter(|_| returned < left.len()) {
             let next = After { offset: 0, position: *place, version: 0 };
             about.cursor = Some(cursor::encode(next, &query));

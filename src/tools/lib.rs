@@ -7,9 +7,11 @@ mod cursor;
 pub mod design;
 mod filter;
 pub mod formulas;
+mod freshness;
 pub mod records;
 mod rows;
 pub mod schema;
+pub mod sync;
 pub mod write;
 mod written;
 
@@ -25,6 +27,7 @@ pub fn registry() -> Result<Registry, Error> {
         ("attachments.toml", include_str!("../../tools/attachments.toml")),
         ("design.toml", include_str!("../../tools/design.toml")),
         ("comments.toml", include_str!("../../tools/comments.toml")),
+        ("sync.toml", include_str!("../../tools/sync.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -55,5 +58,8 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<design::DeleteBase>()
         .with::<comments::ListComments>()
         .with::<comments::AddComment>()
+        .with::<sync::GetSyncStatus>()
+        .with::<sync::SyncBase>()
+        .with::<sync::WaitForChanges>()
         .build(catalogue)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tablewright_core::model::{RecordId, Reference, Sort, Table};
 use tablewright_core::{Code, Fault};
-use tablewright_door::TableView;
+use tablewright_door::{BaseView, TableView};
 use tablewright_engine::base::query::{After, of_view};
 use tablewright_engine::base::{Query, search};
 use tablewright_toolkit::Answer;
@@ -15,6 +15,7 @@ use tablewright_toolkit::registry::{CallContext, Tool};
 use crate::cursor;
 use crate::filter::{FilterArg, filter};
 use crate::formulas::aside;
+use crate::freshness::{self, Freshness};
 use crate::rows::{About, Format, Rows, places, record_json};
 
 /// The direction of a sort.
@@ -63,6 +64,8 @@ pub struct ListArgs {
     cursor: Option<String>,
     /// "tsv" cuts long cells, "json" does not.
     format: Option<Format>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 /// Most steps of an order.
@@ -109,6 +112,7 @@ impl Tool for ListRecords {
     type Args = ListArgs;
 
     async fn run(context: &mut CallContext, args: ListArgs) -> Result<Answer, Fault> {
+        args.freshness.ask(context);
         let view = context.call.table(&args.base, &args.table).await?;
         let table = view.schema();
         let named = args.view.as_deref().map(|name| table.view(name)).transpose()?;
@@ -145,7 +149,7 @@ impl Tool for ListRecords {
             }),
             None => page.next,
         };
-        let mut about = About::local(returned, page.total);
+        let mut about = About::of(context, view.base(), returned, page.total);
         about.cursor = next.map(|next| cursor::encode(next, &query_text));
         let moved = page.moved.then_some(
             "The table changed since the page before: rows that moved may be missing or come twice.",
@@ -154,8 +158,8 @@ impl Tool for ListRecords {
             "The answer reached its limit of characters: ask for fewer fields, or go on with the cursor.",
         );
         let cut = rows.cut_cells();
-        let notes: Vec<&str> = moved.into_iter().chain(full).chain(cut).collect();
-        about.note = (!notes.is_empty()).then(|| notes.join(" "));
+        moved.into_iter().chain(full).chain(cut).for_each(|note| about.say(note));
+        freshness::computed(context, &view, &fields).iter().for_each(|note| about.say(note));
         Ok(rows.finish(context, about))
     }
 }
@@ -178,6 +182,8 @@ pub struct GetArgs {
     /// Link fields whose records are shown too.
     expand: Option<Vec<String>>,
     format: Option<Format>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 /// The record ids in `wanted`, at most one page of them.
@@ -207,6 +213,7 @@ impl Tool for GetRecords {
     type Args = GetArgs;
 
     async fn run(context: &mut CallContext, args: GetArgs) -> Result<Answer, Fault> {
+        args.freshness.ask(context);
         let view = context.call.table(&args.base, &args.table).await?;
         let table = view.schema();
         let fields = places(&view, args.fields.as_deref(), (0..table.fields.len()).collect())?;
@@ -251,8 +258,9 @@ impl Tool for GetRecords {
                 notes.push(note);
             }
         }
-        let mut about = About::local(returned, ids.len());
-        about.note = (!notes.is_empty()).then(|| notes.join(" "));
+        let mut about = About::of(context, view.base(), returned, ids.len());
+        notes.extend(freshness::computed(context, &view, &fields));
+        notes.iter().for_each(|note| about.say(note));
         Ok(rows.finish(context, about))
     }
 }
@@ -326,6 +334,8 @@ pub struct SearchArgs {
     limit: Option<usize>,
     cursor: Option<String>,
     format: Option<Format>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 impl Tool for SearchRecords {
@@ -333,15 +343,23 @@ impl Tool for SearchRecords {
     type Args = SearchArgs;
 
     async fn run(context: &mut CallContext, args: SearchArgs) -> Result<Answer, Fault> {
+        args.freshness.ask(context);
         let limit = checked_limit(context, args.limit)?;
         let terms = search::terms(&args.query);
         if terms.is_empty() || terms.len() > search::MAX_TERMS {
             let message = format!("query must have 1 to {} words, not {}.", search::MAX_TERMS, terms.len());
             return Err(Fault::new(Code::InvalidArguments, message));
         }
-        let tables: Vec<TableView> = match &args.table {
-            Some(table) => vec![context.call.table(&args.base, table).await?],
-            None => context.call.base(&args.base).await?.tables().collect(),
+        let (base, tables): (BaseView, Vec<TableView>) = match &args.table {
+            Some(table) => {
+                let view = context.call.table(&args.base, table).await?;
+                (view.base().clone(), vec![view])
+            }
+            None => {
+                let base = context.call.base(&args.base).await?;
+                let tables = base.tables().collect();
+                (base, tables)
+            }
         };
         let kept = match (&args.filter, tables.as_slice()) {
             (None, _) => None,
@@ -390,7 +408,9 @@ impl Tool for SearchRecords {
                 hit_row(&mut rows, &tables[*n], hit.slot, &terms, args.format.unwrap_or_default())
             })
             .count();
-        let mut about = About::local(returned, hits.len());
+        let mut about = About::of(context, &base, returned, hits.len());
+        let missing = freshness::missing(context, tables.iter());
+        freshness::still_copied(&missing).iter().for_each(|note| about.say(note));
         if start + returned < hits.len() {
             let next = After { offset: start + returned, position: 0, version: 0 };
             about.cursor = Some(cursor::encode(next, &query_text));

@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::FieldType;
-use tablewright_door::{Files, TableView};
+use tablewright_door::{BaseView, Files, TableView};
+use tablewright_engine::replica::Source;
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::CallContext;
 use tablewright_toolkit::text::{CUT_MARK, push_cell};
+
+use crate::freshness;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -263,24 +266,44 @@ pub(crate) struct About {
     pub(crate) cursor: Option<String>,
     /// Where the rows came from.
     pub(crate) source: &'static str,
-    /// Seconds since they were known to be true.
-    pub(crate) age_seconds: u64,
+    /// Seconds since they were known to be true; absent when that was never known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) age_seconds: Option<u64>,
     /// What else the caller should know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
 }
 
 impl About {
-    /// About rows of a local base.
-    pub(crate) fn local(returned: usize, total: usize) -> Self {
-        Self { returned, total, cursor: None, source: "local", age_seconds: 0, note: None }
+    /// About rows of `base`.
+    pub(crate) fn of(context: &CallContext, base: &BaseView, returned: usize, total: usize) -> Self {
+        let (source, age_seconds) = match base.source() {
+            Source::Local => ("local", Some(0)),
+            Source::Replica { as_of } => ("replica", freshness::age(context, as_of)),
+        };
+        let note = freshness::why_old(context, base);
+        Self { returned, total, cursor: None, source, age_seconds, note }
+    }
+
+    /// About what was asked for where it lives, just now.
+    pub(crate) fn live(base: &BaseView, returned: usize, total: usize) -> Self {
+        let source = if base.is_cloud() { "live" } else { "local" };
+        Self { returned, total, cursor: None, source, age_seconds: Some(0), note: None }
+    }
+
+    /// Adds a sentence to the note.
+    pub(crate) fn say(&mut self, said: impl AsRef<str>) {
+        let note = self.note.get_or_insert_default();
+        if !note.is_empty() {
+            note.push(' ');
+        }
+        note.push_str(said.as_ref());
     }
 
     fn line(&self, what: &str) -> String {
-        let mut line = format!(
-            "{} of {} {what}; source {}, age {} s",
-            self.returned, self.total, self.source, self.age_seconds
-        );
+        let age = self.age_seconds.map_or("unknown".to_owned(), |age| format!("{age} s"));
+        let mut line =
+            format!("{} of {} {what}; source {}, age {age}", self.returned, self.total, self.source);
         match &self.cursor {
             Some(cursor) => line.push_str(&format!("; for more, call again with cursor \"{cursor}\"")),
             None => line.push_str("; end"),

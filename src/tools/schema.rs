@@ -12,6 +12,8 @@ use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 use tablewright_toolkit::text::CUT_MARK;
 
+use crate::freshness::{self, Freshness, Origin};
+
 /// Choices of a field that are listed unless everything is asked for.
 const CHOICES_SHOWN: usize = 20;
 
@@ -36,7 +38,7 @@ struct Bases {
 struct ListedBase {
     id: String,
     name: String,
-    /// "local": lives here.
+    /// "local": lives here; "cloud": in Airtable.
     kind: &'static str,
 }
 
@@ -50,9 +52,11 @@ impl Tool for ListBases {
 
     async fn run(context: &mut CallContext, _: ListBasesArgs) -> Result<Answer, Fault> {
         let bases = context.call.bases();
+        let replica = context.call.replica();
+        let kind = |id| if replica.holds(id) { "cloud" } else { "local" };
         let listed = bases
             .iter()
-            .map(|(id, name)| ListedBase { id: id.to_string(), name: name.clone(), kind: "local" })
+            .map(|(id, name)| ListedBase { id: id.to_string(), name: name.clone(), kind: kind(*id) })
             .collect();
         Ok(answer(Bases { bases: listed }))
     }
@@ -88,6 +92,8 @@ pub struct DescribeArgs {
     detail: Detail,
     /// With table: fields to pass over, when an answer was full.
     skip: Option<usize>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -95,6 +101,8 @@ struct Described {
     id: String,
     name: String,
     tables: Vec<DescribedTable>,
+    #[serde(flatten)]
+    origin: Origin,
     /// What is not shown, and how to see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
@@ -104,6 +112,9 @@ struct Described {
 struct DescribedTable {
     name: String,
     records: usize,
+    /// Not all of its records are here yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copying: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +140,7 @@ impl Tool for DescribeBase {
     }
 
     async fn run(context: &mut CallContext, args: DescribeArgs) -> Result<Answer, Fault> {
+        args.freshness.ask(context);
         let base = context.call.base(&args.base).await?;
         let tables = match &args.table {
             Some(name) => vec![base.table(name)?],
@@ -141,8 +153,12 @@ impl Tool for DescribeBase {
         let all = context.limits.characters;
         let mut room = Room { left: all, part: all / 4, untouched: true };
         let skip = args.skip.unwrap_or_default();
-        let described: Vec<_> =
+        let mut described: Vec<_> =
             tables.iter().map(|view| describe(view, args.detail, skip, &mut room)).collect();
+        let missing = freshness::missing(context, tables.iter());
+        for table in described.iter_mut().filter(|table| missing.contains(&table.name)) {
+            table.copying = Some(true);
+        }
         let more: usize = described.iter().filter_map(|table| table.more_fields).sum();
         let note = (more > 0).then(|| match described.as_slice() {
             [only] => {
@@ -153,8 +169,13 @@ impl Tool for DescribeBase {
             }
             _ => format!("The answer is full: {more} fields are not shown; ask for one table at a time."),
         });
+        let missing = freshness::still_copied(&missing);
+        let notes: Vec<String> =
+            note.into_iter().chain(freshness::why_old(context, &base)).chain(missing).collect();
+        let note = (!notes.is_empty()).then(|| notes.join(" "));
         let schema = base.schema();
         Ok(answer(Described {
+            origin: Origin::of(context, &base),
             id: schema.id.to_string(),
             name: schema.name.clone(),
             tables: described,
@@ -204,6 +225,7 @@ fn describe(view: &TableView, detail: Detail, skip: usize, room: &mut Room) -> D
     let mut described = DescribedTable {
         name: table.name.clone(),
         records: view.len(),
+        copying: None,
         description: description.filter(|text| room.takes(text)),
         id: full.then(|| table.id.to_string()),
         primary: (detail != Detail::Tables).then(|| table.primary().name.clone()),

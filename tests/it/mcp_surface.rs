@@ -2,7 +2,7 @@
 
 mod completion;
 mod pages;
-mod peer;
+pub(crate) mod peer;
 mod prompts;
 mod resources;
 mod subscriptions;

@@ -5,6 +5,8 @@ mod design;
 mod formulas;
 mod records;
 mod schema;
+mod sync;
+mod wait;
 mod write;
 
 use crate::support::{Client, Data};

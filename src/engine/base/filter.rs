@@ -6,7 +6,7 @@ use tablewright_formula::{Problem, Program, Scope, compile};
 
 use super::snapshot::Snapshot;
 use super::table::TableData;
-use crate::compute::{Effort, TableRows, by_column, too_much};
+use crate::compute::{Effort, TableRows, by_column, evaluate, too_much};
 
 /// Conditions that all have to hold.
 #[derive(Debug, Default)]
@@ -50,6 +50,7 @@ impl Filter {
         let mut kept = vec![true; data.capacity()];
         let mut effort = Effort::for_table();
         for program in &self.programs {
+            rows.knows_edits(program).map_err(|fault| fault.within("filter"))?;
             let mut slot = 0;
             let whole = by_column(program, &rows, data.capacity(), self.now, &mut effort, |count, lane| {
                 for row in 0..count {
@@ -63,5 +64,19 @@ impl Filter {
             }
         }
         Ok(data.slots().filter(|slot| kept[*slot]).collect())
+    }
+
+    /// For each of these slots whether the filter keeps it.
+    pub fn keeps(&self, snapshot: &Snapshot, table: usize, slots: &[usize]) -> Result<Vec<bool>, Fault> {
+        let mut kept = vec![true; slots.len()];
+        for program in &self.programs {
+            let mut at = 0;
+            evaluate(snapshot, table, program, Some(slots), self.now, &mut |_, value| {
+                kept[at] &= value.truth().unwrap_or(false);
+                at += 1;
+            })
+            .map_err(|fault| fault.within("filter"))?;
+        }
+        Ok(kept)
     }
 }

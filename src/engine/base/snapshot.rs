@@ -39,7 +39,8 @@ impl Snapshot {
     /// The copy of a base that lives in Airtable, without rows. Nothing in it is worked out here.
     pub fn copy(schema: Arc<Base>) -> Self {
         let tables = schema.tables.iter().map(|t| (t.id, Arc::new(TableData::empty(t)))).collect();
-        Self { schema, tables, version: 0, change: 0, plan: Arc::default(), computed_at: 0, cloud: true }
+        let plan = Arc::new(Plan::of_copy(&schema));
+        Self { schema, tables, version: 0, change: 0, plan, computed_at: 0, cloud: true }
     }
 
     /// The schema and rows of a table of this base.

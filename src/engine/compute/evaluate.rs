@@ -92,6 +92,7 @@ pub fn evaluate(
     each: &mut dyn FnMut(usize, Value<'_>),
 ) -> Result<(), Fault> {
     let Some(rows) = TableRows::of(snapshot, table) else { return Ok(()) };
+    rows.knows_edits(program)?;
     let mut effort = Effort::for_table();
     let Some(slots) = slots else {
         let mut slot = 0;
@@ -140,6 +141,7 @@ pub fn rehearse(snapshot: &Snapshot, table: usize, program: &Program, now: i64) 
     let (Some(rows), Some(field)) = (TableRows::of(snapshot, table), field_for(program.result())) else {
         return Ok(0);
     };
+    rows.knows_edits(program)?;
     let mut column = Column::blank(&field.kind, 0);
     let whole = by_column(program, &rows, rows.capacity(), now, &mut Effort::for_table(), |count, lane| {
         cells::append(&mut column, &field, lane, count)

@@ -73,6 +73,8 @@ pub struct Plan {
     pub fields: Vec<Computed>,
     places: FxHashMap<Place, usize>,
     watches: FxHashMap<TableId, Vec<Watch>>,
+    /// Fields of a copy whose values change with the time of day.
+    timely: FxHashSet<Place>,
 }
 
 impl Plan {
@@ -83,6 +85,8 @@ impl Plan {
         let mut waiting: Vec<(Place, Vec<Place>)> = Vec::new();
         for (table, t) in base.tables.iter().enumerate() {
             let scope = Scope::of_table(t);
+            // Filters ask when a record was edited, whether or not a field does.
+            plan.watch(t, &[]);
             for (field, f) in t.fields.iter().enumerate() {
                 let place = Place { table, field };
                 let Some(computed) = computed(base, &places, &scope, place, f) else { continue };
@@ -97,6 +101,39 @@ impl Plan {
         }
         plan.sort(waiting);
         plan
+    }
+
+    /// The plan of a copy: nothing is worked out, but it is known which fields change with the time
+    /// of day.
+    pub fn of_copy(base: &Base) -> Self {
+        let places = places(base);
+        let mut timely: FxHashSet<Place> = FxHashSet::default();
+        let mut waiting: Vec<(Place, Vec<Place>)> = Vec::new();
+        for (table, t) in base.tables.iter().enumerate() {
+            let scope = Scope::of_table(t);
+            for (field, f) in t.fields.iter().enumerate().filter(|(_, f)| f.kind.is_computed()) {
+                let place = Place { table, field };
+                match &f.kind {
+                    FieldType::Formula { formula, .. }
+                        if compile(formula, &scope).is_ok_and(|(program, _)| program.is_volatile()) =>
+                    {
+                        timely.insert(place);
+                    }
+                    _ => waiting.push((place, needs(base, &places, place))),
+                }
+            }
+        }
+        loop {
+            let before = waiting.len();
+            waiting.retain(|(place, needs)| {
+                let reads = needs.iter().any(|need| timely.contains(need));
+                reads.then(|| timely.insert(*place));
+                !reads
+            });
+            if waiting.len() == before {
+                return Self { timely, ..Self::default() };
+            }
+        }
     }
 
     fn watch(&mut self, table: &tablewright_core::model::Table, fields: &[usize]) {
@@ -173,6 +210,12 @@ impl Plan {
     /// The edits that are kept for a table.
     pub fn watches(&self, table: TableId) -> &[Watch] {
         self.watches.get(&table).map_or(&[], Vec::as_slice)
+    }
+
+    /// True for a field of a copy whose values change with the time of day: they are as old as the
+    /// record's last fetch.
+    pub fn is_timely(&self, place: Place) -> bool {
+        self.timely.contains(&place)
     }
 
     /// True when some value changes with the time of day.

@@ -1,14 +1,24 @@
 //! A table's rows as formulas read them.
 
 use bumpalo::Bump;
+use rustc_hash::FxHashSet;
 use tablewright_core::model::cell::BLANK_INSTANT;
-use tablewright_core::model::{Base, Cell, RecordId, Table};
-use tablewright_formula::{Lane, Rows, Value, Work, json_value};
+use tablewright_core::model::{Base, Cell, Field, FieldId, FieldType, RecordId, Table};
+use tablewright_core::{Code, Fault};
+use tablewright_formula::{Lane, Program, Rows, Value, Work, json_value};
 
 use super::depend::Place;
 use super::plan::{Job, Plan, Through};
 use crate::base::column::{Data, number};
 use crate::base::{Snapshot, TableData};
+
+/// Where the times of edits are.
+enum Edits {
+    /// Kept beside the cells, for a watch of the plan.
+    Watched(usize),
+    /// In the cells of a field.
+    Shown(usize),
+}
 
 /// A table's rows as formulas read them: links by the names of their records, lookups as the
 /// linked values.
@@ -166,6 +176,50 @@ impl<'s> TableRows<'s> {
         }
     }
 
+    /// Where it is known when one of these fields, or any, was last edited.
+    fn edits(&self, fields: &[usize]) -> Option<Edits> {
+        let watches = self.plan().watches(self.table.id);
+        if let Some(watch) = watches.iter().position(|watch| watch.fields == fields) {
+            return Some(Edits::Watched(watch));
+        }
+        let ids: FxHashSet<FieldId> = fields.iter().map(|at| self.table.fields[*at].id).collect();
+        let written = || self.table.fields.iter().filter(|field| !field.kind.is_computed());
+        let shows = |field: &Field| match &field.kind {
+            FieldType::LastModifiedTime { watched, date_only: false } => {
+                let watched: FxHashSet<FieldId> = watched.iter().copied().collect();
+                // All fields may be meant by none, or by each of them.
+                let all = ids.is_empty() && written().all(|field| watched.contains(&field.id));
+                all || watched == ids
+            }
+            _ => false,
+        };
+        self.table.fields.iter().position(shows).map(Edits::Shown)
+    }
+
+    /// Refuses a formula that asks for edits nothing is known of: as blanks they would give a
+    /// wrong answer.
+    pub(crate) fn knows_edits(&self, program: &Program) -> Result<(), Fault> {
+        let Some(fields) = program.watched().iter().find(|fields| self.edits(fields).is_none()) else {
+            return Ok(());
+        };
+        let names: Vec<String> =
+            fields.iter().map(|at| format!("{:?}", self.table.fields[*at].name)).collect();
+        let (asked, what) = match names.as_slice() {
+            [] => ("LAST_MODIFIED_TIME()".to_owned(), "records were edited; add a Last modified time field".into()),
+            names => {
+                let names = names.join(", ");
+                let what = format!("{names} were edited; add a Last modified time field that watches just them");
+                (format!("LAST_MODIFIED_TIME of {names}"), what)
+            }
+        };
+        let who = if self.snapshot.cloud { "the copy of this base" } else { "this base" };
+        let message = format!(
+            "{asked}: {who} does not know when {what} to table {:?}, or filter by such a field.",
+            self.table.name
+        );
+        Err(Fault::new(Code::InvalidArguments, message))
+    }
+
     fn lookup(&self, field: usize) -> Option<Through> {
         match self.plan().at(Place { table: self.at, field })?.job {
             Job::Lookup(through) => Some(through),
@@ -204,8 +258,17 @@ impl Rows for TableRows<'_> {
     }
 
     fn modified(&self, row: usize, fields: &[usize]) -> Option<i64> {
-        let watch = self.plan().watches(self.table.id).iter().position(|watch| watch.fields == fields)?;
-        self.data.edited(watch, row)
+        match self.edits(fields)? {
+            // A record nobody edited since it was made.
+            Edits::Watched(watch) if fields.is_empty() => {
+                self.data.edited(watch, row).or_else(|| self.created(row))
+            }
+            Edits::Watched(watch) => self.data.edited(watch, row),
+            Edits::Shown(field) => match self.data.cell(row, field) {
+                Cell::Instant(ms) => Some(ms),
+                _ => None,
+            },
+        }
     }
 }
 

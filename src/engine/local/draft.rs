@@ -81,15 +81,21 @@ impl Draft {
     /// The difference between the rows as remembered and as they are.
     pub(crate) fn changes(&self, mut before: Before) -> Vec<TableChanges> {
         let mut changes: Vec<TableChanges> = Vec::new();
+        // Times of edits stand beside the cells; they are none.
+        let cells = |row: Option<Map<String, Value>>| {
+            row.map(|mut row| {
+                row.retain(|key, _| !key.starts_with('~'));
+                row
+            })
+        };
         for (table, id) in before.order {
-            let was = before.rows.remove(&(table, id)).flatten();
-            let is = self.stored(table, id);
+            let was = cells(before.rows.remove(&(table, id)).flatten());
+            let is = cells(self.stored(table, id));
             let row = match (was, is) {
                 (None, None) => continue,
                 (Some(was), Some(is)) if was == is => continue,
                 (Some(was), Some(is)) => {
-                    // Times of edits stand beside the cells; they are none.
-                    let differs = |key: &String| !key.starts_with('~') && was.get(key) != is.get(key);
+                    let differs = |key: &String| was.get(key) != is.get(key);
                     let keys: Vec<String> =
                         was.keys().chain(is.keys()).filter(|k| differs(k)).cloned().collect();
                     let pick = |from: &Map<String, Value>| -> Map<String, Value> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tablewright_core::model::{BaseId, TableId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Mutex, Notify, watch};
@@ -42,6 +42,17 @@ pub(crate) struct Turn {
     pub(crate) failure: Option<Fault>,
 }
 
+/// How far a table that was copied is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// When it was last listed as a whole: no cell of it is older, in milliseconds.
+    pub(crate) listed_at: i64,
+    /// It is to be listed again.
+    pub(crate) due: bool,
+    /// Records waiting to be fetched again.
+    pub(crate) to_fetch: usize,
+}
+
 /// The copy of one base.
 pub(crate) struct Held {
     pub(crate) base: BaseId,
@@ -59,7 +70,7 @@ pub(crate) struct Held {
     /// Since when news are being looked for; 0 when they are not.
     looking_since: AtomicI64,
     /// Tables that were copied.
-    ready: RwLock<Arc<FxHashSet<TableId>>>,
+    shown: RwLock<Arc<FxHashMap<TableId, Shown>>>,
     as_of: AtomicI64,
     dirty_since: AtomicI64,
     last_read: AtomicI64,
@@ -111,7 +122,7 @@ impl Held {
             airtable,
             profiles,
             cloud: RwLock::new(cloud),
-            ready: RwLock::default(),
+            shown: RwLock::default(),
             as_of: AtomicI64::new(0),
             dirty_since: AtomicI64::new(i64::MAX),
             last_read: AtomicI64::new(0),
@@ -170,11 +181,14 @@ impl Held {
     fn show(&self, state: &State) {
         self.as_of.store(state.as_of, Ordering::Relaxed);
         self.dirty_since.store(state.dirty_since.unwrap_or(i64::MAX), Ordering::Relaxed);
-        let ready = state.tables.iter().filter(|(_, table)| table.listed_at.is_some()).map(|(id, _)| *id);
-        let ready: FxHashSet<TableId> = ready.collect();
-        let mut shown = self.ready.write().unwrap_or_else(PoisonError::into_inner);
-        if **shown != ready {
-            *shown = Arc::new(ready);
+        let tables = state.tables.iter().filter_map(|(id, table)| {
+            let (due, to_fetch) = (table.list_due, table.dirty.len());
+            Some((*id, Shown { listed_at: table.listed_at?, due, to_fetch }))
+        });
+        let tables: FxHashMap<TableId, Shown> = tables.collect();
+        let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+        if **shown != tables {
+            *shown = Arc::new(tables);
         }
     }
 
@@ -274,9 +288,14 @@ impl Held {
         self.as_of.load(Ordering::Relaxed).min(self.dirty_since.load(Ordering::Relaxed))
     }
 
-    /// True once this table, or every table, was copied.
+    /// How far the tables are that were copied.
+    pub(crate) fn shown(&self) -> Arc<FxHashMap<TableId, Shown>> {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True once this table was copied.
     pub(crate) fn is_ready(&self, table: TableId) -> bool {
-        self.ready.read().unwrap_or_else(PoisonError::into_inner).contains(&table)
+        self.shown().contains_key(&table)
     }
 
     /// Waits until the copy is as fresh as wanted. Where Airtable cannot be asked in time, it says
@@ -356,6 +375,11 @@ impl Held {
         Err(Fault::new(Code::NotReady, message))
     }
 
+    /// Somebody waits for the copy until this is dropped.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        Waiting::new(&self.waiting)
+    }
+
     /// Waits until `done`, a turn that began at `asked` or later failed, or it took too long; the
     /// failure, if there was one.
     pub(crate) async fn wait(&self, done: impl Fn(&Self, &Turn) -> bool, asked: i64) -> Option<Fault> {
@@ -363,7 +387,7 @@ impl Held {
         let mut look_again = tokio::time::interval(Duration::from_millis(500));
         let mut turns = self.turns.subscribe();
         let mut listed = self.listed.subscribe();
-        let _waiting = Waiting::new(&self.waiting);
+        let _waiting = self.waiting();
         self.news.notify_one();
         loop {
             let turn = turns.borrow_and_update().clone();
@@ -398,7 +422,7 @@ impl Drop for Asking<'_> {
 }
 
 /// Counts who waits.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn new(count: &'a AtomicUsize) -> Self {

@@ -38,6 +38,9 @@ impl Held {
             no_webhook: state.no_hook.filter(|_| state.hook.is_none()),
             age_seconds: (as_of > 0).then(|| (self.now() - as_of).max(0).unsigned_abs() / 1_000),
             failure: self.turns.borrow().failure.as_ref().map(|fault| fault.message.clone()),
+            queued_writes: 0,
+            calls_this_month: 0,
+            calls_allowed: None,
             tables,
         })
     }

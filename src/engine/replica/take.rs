@@ -200,7 +200,8 @@ fn put_schema(draft: &mut Draft, schema: Base) -> Vec<SchemaChange> {
     }
     draft.touched.retain(|id, _| schema.table_by_id(*id).is_some());
     draft.schema_changed = true;
-    draft.snapshot = Snapshot { schema: Arc::new(schema), tables, plan: Arc::new(Plan::default()), ..old };
+    let plan = Arc::new(Plan::of_copy(&schema));
+    draft.snapshot = Snapshot { schema: Arc::new(schema), tables, plan, ..old };
     changes
 }
 

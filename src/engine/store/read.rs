@@ -156,6 +156,41 @@ impl Store {
         rows.iter().map(read_change).collect()
     }
 
+    /// Commits to one base after `after`, up to `upto`, oldest first, and how far they reach: no
+    /// more than the one that passes `bytes`.
+    pub async fn changes_of(
+        &self,
+        base: BaseId,
+        after: i64,
+        upto: i64,
+        bytes: usize,
+    ) -> Result<(Vec<Change>, i64), Error> {
+        let mut rows = sqlx::query(
+            "SELECT seq, base, at, by, kind, tables, schema, face FROM changes
+             WHERE seq > $1 AND seq <= $2 AND base = $3 ORDER BY seq",
+        )
+        .bind(after)
+        .bind(upto)
+        .bind(base.to_string())
+        .fetch(&self.pool);
+        let (mut changes, mut read): (Vec<Change>, usize) = (Vec::new(), 0);
+        while let Some(row) = rows.try_next().await? {
+            read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
+            let change = read_change(&row)?;
+            let seq = change.seq;
+            changes.push(change);
+            if read >= bytes {
+                return Ok((changes, seq));
+            }
+        }
+        Ok((changes, upto))
+    }
+
+    /// The number of the oldest commit that is still in the log; `None` when there is none.
+    pub async fn first_change(&self) -> Result<Option<i64>, Error> {
+        Ok(sqlx::query_scalar("SELECT MIN(seq) FROM changes").fetch_one(&self.pool).await?)
+    }
+
     /// The number of the newest commit; 0 when there is none.
     pub async fn last_change(&self) -> Result<i64, Error> {
         let (seq,): (Option<i64>,) =

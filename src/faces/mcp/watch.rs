@@ -7,12 +7,14 @@ mod index;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tablewright_core::model::BaseId;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Change, Door, Tokens};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Place;
@@ -27,6 +29,8 @@ const MAX_LISTENERS: usize = 1_000;
 const MAX_PLACES: usize = 20_000;
 /// Documents that are compared before other tasks get a turn.
 const TURN: usize = 64;
+/// How often bases in Airtable are told that somebody waits for their changes.
+const TOUCH: Duration = Duration::from_secs(1);
 /// Stands for a place where nothing is.
 const NOTHING: u64 = 0;
 
@@ -36,6 +40,8 @@ pub(super) struct Watch {
     door: Door,
     tokens: Tokens,
     index: Arc<Mutex<Index>>,
+    /// Something is watched from now on.
+    begun: Arc<Notify>,
 }
 
 /// What a listener has yet to hear.
@@ -68,12 +74,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Watch {
     /// Reads the change feed until `stop`.
     pub(super) fn start(door: Door, tokens: Tokens, stop: CancellationToken) -> Self {
-        let watch = Self { door, tokens, index: Arc::default() };
+        let watch = Self { door, tokens, index: Arc::default(), begun: Arc::default() };
         let (reading, mut feed) = (watch.clone(), watch.door.feed());
         tokio::spawn(async move {
+            let mut tick = tokio::time::interval(TOUCH);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let change = tokio::select! {
                     change = feed.recv() => change,
+                    _ = tick.tick(), if locked(&reading.index).is_watched() => {
+                        let bases = locked(&reading.index).bases();
+                        bases.into_iter().for_each(|base| reading.door.touch(base));
+                        continue;
+                    }
+                    () = reading.begun.notified() => continue,
                     () = stop.cancelled() => return,
                 };
                 match change {
@@ -188,6 +202,7 @@ impl Listener {
                 index.forget(self.number, &uri, &before);
             }
         }
+        self.watch.begun.notify_one();
         // Changes from here on are compared with this; one in between is told in any case.
         let digest = self.watch.digest(&place).await;
         locked(&self.watch.index).begin(&place, digest);

@@ -15,6 +15,7 @@ use tablewright_toolkit::registry::{CallContext, Tool};
 
 use super::{Anything, Found, answer, aside, compiled, found};
 use crate::filter::{FilterArg, filter};
+use crate::freshness::{self, Freshness, Origin};
 use crate::records::record_id;
 
 /// Rows of a sample unless the caller names another number.
@@ -53,6 +54,8 @@ pub struct EvaluateArgs {
     trace: Option<bool>,
     /// What NOW() means, ISO; the clock if left out.
     now: Option<String>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -76,6 +79,11 @@ struct Evaluated {
     trace: Vec<Part>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Found>,
+    #[serde(flatten)]
+    origin: Origin,
+    /// What else there is to know about the values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -136,6 +144,7 @@ impl Tool for EvaluateFormula {
     }
 
     async fn run(context: &mut CallContext, args: EvaluateArgs) -> Result<Answer, Fault> {
+        args.freshness.ask(context);
         let bad = |message: &str| Fault::new(Code::InvalidArguments, message);
         let now = match &args.now {
             None => context.call.now(),
@@ -156,17 +165,22 @@ impl Tool for EvaluateFormula {
         if args.sample.is_some_and(|sample| sample > MAX_ROWS) {
             return Err(Fault::new(Code::InvalidArguments, format!("sample must be 0 to {MAX_ROWS}.")));
         }
-        aside(move || match (view, &args.values) {
-            (Some(view), None) => over_table(&view, &args, now),
-            (view, values) => {
-                let empty = Map::new();
-                let values = values.as_ref().unwrap_or(&empty);
-                let given = given(view.as_ref(), values, now)?;
-                computed_without_value(view.as_ref(), values, &given, &args.formula)?;
-                on_values(&given, &args, now)
-            }
-        })
-        .await
+        let Some(view) = view.clone().filter(|_| args.values.is_none()) else {
+            return aside(move || {
+                let values = args.values.clone().unwrap_or_default();
+                let given = given(view.as_ref(), &values, now)?;
+                computed_without_value(view.as_ref(), &values, &given, &args.formula)?;
+                Ok(answer(on_values(&given, &args, now)?))
+            })
+            .await;
+        };
+        let there = view.clone();
+        let (mut result, fields) = aside(move || over_table(&there, &args, now)).await?;
+        result.origin = Origin::of(context, view.base());
+        let notes = freshness::why_old(context, view.base()).into_iter();
+        let notes: Vec<String> = notes.chain(freshness::computed(context, &view, &fields)).collect();
+        result.note = (!notes.is_empty()).then(|| notes.join(" "));
+        Ok(answer(result))
     }
 }
 
@@ -259,7 +273,7 @@ fn as_number(value: Value<'_>) -> Json {
     }
 }
 
-fn on_values(given: &Given, args: &EvaluateArgs, now: i64) -> Result<Answer, Fault> {
+fn on_values(given: &Given, args: &EvaluateArgs, now: i64) -> Result<Evaluated, Fault> {
     let (program, warnings) = compiled(&args.formula, &given.scope)?;
     let arena = tablewright_formula::Bump::new();
     let work = Work::new(&arena, now);
@@ -286,10 +300,11 @@ fn on_values(given: &Given, args: &EvaluateArgs, now: i64) -> Result<Answer, Fau
             .map(|(span, value)| Part { part: part(span, &args.formula), value: shown(as_number(value)) })
             .collect();
     }
-    Ok(answer(result))
+    Ok(result)
 }
 
-fn over_table(view: &TableView, args: &EvaluateArgs, now: i64) -> Result<Answer, Fault> {
+/// What a formula gives over a table, and the fields it reads.
+fn over_table(view: &TableView, args: &EvaluateArgs, now: i64) -> Result<(Evaluated, Vec<usize>), Fault> {
     let (program, warnings) = compiled(&args.formula, &view.scope())?;
     let sample = args.sample.unwrap_or(SAMPLE).min(MAX_ROWS);
     let slots = match &args.records {
@@ -349,7 +364,7 @@ fn over_table(view: &TableView, args: &EvaluateArgs, now: i64) -> Result<Answer,
             .map(|(span, value)| Part { part: part(span, &args.formula), value: shown(value.json()) })
             .collect();
     }
-    Ok(answer(result))
+    Ok((result, program.fields().to_vec()))
 }
 
 fn name(view: &TableView, slot: usize) -> String {

@@ -79,7 +79,11 @@ pub fn each(data: &Data, args: &[&str], mut with: impl FnMut(&mut Peer)) {
 
 impl Peer {
     pub fn over_pipes(data: &Data, args: &[&str], modern: bool) -> Self {
-        let client = data.serve(args);
+        Self::of(data.serve(args), modern)
+    }
+
+    /// A client that was started.
+    pub fn of(client: Client, modern: bool) -> Self {
         Self { modern, way: Way::Pipes(if modern { client } else { client.initialize() }), events: None }
     }
 

@@ -90,6 +90,16 @@ impl Index {
         }
     }
 
+    /// True while something of a base is watched.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.of_base.is_empty()
+    }
+
+    /// The bases of which something is watched.
+    pub(super) fn bases(&self) -> Vec<BaseId> {
+        self.of_base.keys().copied().collect()
+    }
+
     /// Notes what is at a place that is watched from now on, unless that is known.
     pub(super) fn begin(&mut self, place: &Place, digest: u64) {
         if let Some(watched) = self.places.get_mut(place) {
