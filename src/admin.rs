@@ -192,9 +192,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             }
             Ok(made)
         }
-        Command::ListTokens => {
-            to_json(&*app.tokens.list())
-        }
+        Command::ListTokens => to_json(&*app.tokens.list()),
         Command::RevokeToken { token } => {
             app.tokens.revoke(&token).await?;
             Ok(json!({"revoked": token}))

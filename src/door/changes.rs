@@ -136,9 +136,10 @@ impl Follow {
         for change in &changes {
             match change.kind {
                 ChangeKind::Records => {
-                    let rows = change.tables.iter().flat_map(|t| {
-                        t.rows.iter().chain(&t.computed).map(move |row| (t.table, row))
-                    });
+                    let rows = change
+                        .tables
+                        .iter()
+                        .flat_map(|t| t.rows.iter().chain(&t.computed).map(move |row| (t.table, row)));
                     for (at, (of, row)) in rows.enumerate().skip(place.rows) {
                         let here = LogPlace { seq: place.seq, rows: at };
                         let wanted = table.is_none_or(|table| table == of);

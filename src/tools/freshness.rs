@@ -60,9 +60,7 @@ impl Origin {
     pub(crate) fn of(context: &CallContext, base: &BaseView) -> Self {
         match base.source() {
             Source::Local => Self::default(),
-            Source::Replica { as_of } => {
-                Self { source: Some("replica"), age_seconds: age(context, as_of) }
-            }
+            Source::Replica { as_of } => Self { source: Some("replica"), age_seconds: age(context, as_of) },
         }
     }
 }
@@ -125,5 +123,6 @@ pub(crate) fn still_copied(names: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     let listed = listed.join(", ");
-    (!names.is_empty()).then(|| format!("Still being copied from Airtable: {listed}{more}; see get_sync_status."))
+    (!names.is_empty())
+        .then(|| format!("Still being copied from Airtable: {listed}{more}; see get_sync_status."))
 }

@@ -31,7 +31,8 @@ fn copied(context: &mut CallContext, wanted: &str) -> Result<BaseId, Fault> {
     if context.call.replica().holds(*base) {
         return Ok(*base);
     }
-    let message = format!("base {name:?} lives here, not in Airtable: there is no copy, and it is never old.");
+    let message =
+        format!("base {name:?} lives here, not in Airtable: there is no copy, and it is never old.");
     Err(Fault::new(Code::InvalidArguments, message))
 }
 

@@ -89,7 +89,8 @@ impl Downstream {
 
     /// Adds the base: from now on a copy is kept.
     pub fn connect(&self) {
-        let mut command = self.command(&["connect", "--name", "environment", "--base", harbour::BASE, "--yes"]);
+        let mut command =
+            self.command(&["connect", "--name", "environment", "--base", harbour::BASE, "--yes"]);
         let output = command.stdin(std::process::Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stdout));

@@ -9,7 +9,12 @@ use crate::compute::recompute_changed;
 
 /// The base with these rows of a table as they were: stored cells by field id, of a record that is
 /// gone all of them. What is computed is worked out from them; other records are as they are.
-pub fn before(snapshot: &Snapshot, table: TableId, rows: Vec<(RecordId, Map<String, Value>)>, now: i64) -> Snapshot {
+pub fn before(
+    snapshot: &Snapshot,
+    table: TableId,
+    rows: Vec<(RecordId, Map<String, Value>)>,
+    now: i64,
+) -> Snapshot {
     let mut was = snapshot.clone();
     let schema = was.schema.clone();
     let Some(at) = schema.tables.iter().position(|t| t.id == table) else { return was };

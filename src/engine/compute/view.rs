@@ -205,10 +205,14 @@ impl<'s> TableRows<'s> {
         let names: Vec<String> =
             fields.iter().map(|at| format!("{:?}", self.table.fields[*at].name)).collect();
         let (asked, what) = match names.as_slice() {
-            [] => ("LAST_MODIFIED_TIME()".to_owned(), "records were edited; add a Last modified time field".into()),
+            [] => (
+                "LAST_MODIFIED_TIME()".to_owned(),
+                "records were edited; add a Last modified time field".into(),
+            ),
             names => {
                 let names = names.join(", ");
-                let what = format!("{names} were edited; add a Last modified time field that watches just them");
+                let what =
+                    format!("{names} were edited; add a Last modified time field that watches just them");
                 (format!("LAST_MODIFIED_TIME of {names}"), what)
             }
         };

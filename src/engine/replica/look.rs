@@ -113,9 +113,8 @@ async fn look(
         let shown = held.shown();
         // A table that has vanished meanwhile is waited for no longer.
         let schema = held.engine.schema(held.base).await?;
-        let is_open = |id: &&TableId| {
-            schema.table_by_id(**id).is_some() && shown.get(id).is_none_or(|table| table.due)
-        };
+        let is_open =
+            |id: &&TableId| schema.table_by_id(**id).is_some() && shown.get(id).is_none_or(|table| table.due);
         let open = tables.iter().any(|id| is_open(&id));
         told(&progress(held, &under_way).await?);
         if !open && held.as_of() >= asked {

@@ -132,7 +132,8 @@ impl Tool for WaitForChanges {
 
     async fn run(context: &mut CallContext, args: WaitArgs) -> Result<Answer, Fault> {
         let bad = |message: String| Fault::new(Code::InvalidArguments, message);
-        let limit = args.limit.map_or(Ok(context.limits.rows), |limit| checked_limit(context, Some(limit)))?;
+        let limit =
+            args.limit.map_or(Ok(context.limits.rows), |limit| checked_limit(context, Some(limit)))?;
         let timeout = args.timeout_seconds.unwrap_or(USUAL);
         if timeout > LONGEST {
             return Err(bad(format!("timeout_seconds must be 0 to {LONGEST}; call again to wait longer.")));
@@ -204,10 +205,8 @@ fn matching(
     now: i64,
 ) -> Result<Vec<Kept>, Fault> {
     let Some(filter) = filter(table, asked, None, now)? else { return Ok(all) };
-    let slots: Vec<Option<usize>> = all
-        .iter()
-        .map(|kept| table.slot(&kept.record.id).filter(|_| kept.what != What::Deleted))
-        .collect();
+    let slots: Vec<Option<usize>> =
+        all.iter().map(|kept| table.slot(&kept.record.id).filter(|_| kept.what != What::Deleted)).collect();
     let held: Vec<usize> = slots.iter().flatten().copied().collect();
     let mut matches = table.keeps(&filter, &held)?.into_iter();
     for (kept, slot) in all.iter_mut().zip(&slots) {

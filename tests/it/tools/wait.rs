@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::copied::{self, Upstream};
 use super::everything;
-use crate::support::{Client, Upstream};
+use crate::support::Client;
 
 const LAMP: &str = "recLamp0000000000";
 const CHAIR: &str = "recChair000000000";
 
 fn set(writer: &mut Client, record: &str, fields: Value) {
-    let records = json!([{"id": record, "fields": fields}]);
-    writer.structured("update_records", json!({"base": "Shop", "table": "Goods", "records": records}));
+    copied::set(writer, "Goods", record, fields);
 }
 
 /// What happened since a cursor, without waiting.
@@ -32,7 +32,8 @@ fn changes_are_told_with_what_they_are_now_and_none_is_missed() {
     set(&mut client, LAMP, json!({"Stock": 11, "Price": 2}));
     let make = json!({"base": "Shop", "table": "Goods", "records": [{"Name": "Stool"}, {"Name": "Gone"}]});
     let made = client.structured("create_records", make)["ids"].clone();
-    client.structured("delete_records", json!({"base": "Shop", "table": "Goods", "records": [made[1], CHAIR]}));
+    client
+        .structured("delete_records", json!({"base": "Shop", "table": "Goods", "records": [made[1], CHAIR]}));
     let told = look(&mut client, json!({"since": start, "table": "Goods", "fields": ["Name", "Stock"]}));
     let changes = told["changes"].as_array().unwrap();
     assert_eq!(
@@ -178,15 +179,13 @@ fn a_call_that_waits_hears_of_a_change_and_ends_when_it_is_cancelled() {
 fn changes_in_airtable_are_heard_of_soon() {
     let upstream = Upstream::new();
     let copied = upstream.copied();
-    let mut client = copied.serve(&["--toolsets", "all", "--no-daemon"]).initialize();
-    client.structured("sync_base", json!({"base": "Shop"}));
+    let mut client = copied.reader();
     let mut writer = upstream.writer();
     let mut since = now(&mut client);
     let mut slowest = std::time::Duration::ZERO;
     for stock in [50, 51, 52] {
         let asked = json!({"base": "Shop", "table": "Goods", "since": since, "timeout_seconds": 20});
-        let waiting =
-            client.begin("tools/call", json!({"name": "wait_for_changes", "arguments": asked}));
+        let waiting = client.begin("tools/call", json!({"name": "wait_for_changes", "arguments": asked}));
         set(&mut writer, LAMP, json!({"Stock": stock}));
         let written = std::time::Instant::now();
         let told = client.wait_for(waiting)["result"]["structuredContent"].clone();
