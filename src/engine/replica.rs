@@ -441,8 +441,9 @@ impl Replica {
         let mut all = Vec::with_capacity(copies.len());
         for copy in copies {
             let (calls_this_month, allowed) = self.usage(&copy.held.cloud().profile).await?;
+            let queued_writes = copy.outbox.lock().await.as_ref().map_or(0, |(_, outbox)| outbox.waiting());
             all.push(Status {
-                queued_writes: copy.outbox.lock().await.as_ref().map_or(0, |(_, outbox)| outbox.waiting()),
+                queued_writes,
                 calls_this_month,
                 calls_allowed: Some(allowed).filter(|allowed| *allowed > 0),
                 ..copy.held.status().await?

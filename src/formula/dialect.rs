@@ -264,6 +264,18 @@ pub const CHOICES: &[Choice] = &[
         place: "`put` in `src/engine/local/apply.rs`",
     },
     Choice {
+        question: "LAST_MODIFIED_TIME() of a record that nobody edited?",
+        reading: "When it was created; blank when it names fields.",
+        reason: "A record is as old as its making; the reference says no more than that it may be blank.",
+        place: "`modified` in `src/engine/compute/view.rs`",
+    },
+    Choice {
+        question: "LAST_MODIFIED_TIME of fields nothing is known of, in a filter?",
+        reading: "Refused, with the field to add; a formula field keeps its own times.",
+        reason: "Blank would be a wrong answer.",
+        place: "`knows_edits` in `src/engine/compute/view.rs`",
+    },
+    Choice {
         question: "ERROR(\"message\")?",
         reading: "Refused; ERROR() takes nothing.",
         reason: "Only that form is documented.",

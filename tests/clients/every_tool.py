@@ -93,6 +93,20 @@ async def use_schema(use_tool):
     await use_tool("delete_base", {"base": "Inn", "confirm": "Inn"})
 
 
+async def use_changes(use_tool):
+    """What changed, and how far copies are."""
+    result, _ = await use_tool("get_sync_status", {})
+    assert result.structured_content["bases"] == []
+    result, _ = await use_tool("wait_for_changes", {"base": "Shop", "timeout_seconds": 0})
+    since = result.structured_content["cursor"]
+    made, _ = await use_tool("create_records", {**GOODS, "records": [{"Name": "Passing"}]})
+    record = made.structured_content["ids"][0]
+    result, _ = await use_tool("wait_for_changes", {**GOODS, "since": since, "fields": ["Name"]})
+    change = result.structured_content["changes"][0]
+    assert (change["id"], change["change"], change["fields"]) == (record, "created", {"Name": "Passing"}), change
+    await use_tool("delete_records", {**GOODS, "records": [record]})
+
+
 async def use(client):
     if client.server_info is not None:  # a client that names its version asks for nothing first
         assert client.server_info.name == "tablewright", client.server_info
@@ -109,6 +123,11 @@ async def use(client):
     # First what news of lists follows on: it must have come before the conversation ends.
     await use_schema(use_tool)
     await use_rows(client, use_tool)
+    await use_changes(use_tool)
+    # There is no Airtable behind this server.
+    refused = await client.call_tool("sync_base", {"base": "Shop"})
+    assert refused.is_error and "lives here" in refused.content[0].text
+    called.add("sync_base")
     await use_resources(client)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")

@@ -1,6 +1,7 @@
 //! Each tool: what it answers, what it refuses.
 
 mod comments;
+mod copied;
 mod design;
 mod formulas;
 mod records;

@@ -80,7 +80,7 @@ impl Replica {
             return None;
         }
         let failure = held.turns.borrow().failure.as_ref().map(|fault| fault.message.clone());
-        Some(failure.unwrap_or_else(|| format!("no answer within {} s", held.options.wait_seconds)))
+        Some(failure.unwrap_or_else(|| "it has not answered lately".to_owned()))
     }
 
     /// When a table of a copy was last listed as a whole, in milliseconds: no cell of it is older.

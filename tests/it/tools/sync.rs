@@ -2,22 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::copied::{Upstream, set};
 use super::shop;
+use crate::hostile::{Fault, Hostile, Kind, Plan};
 use crate::mcp_surface::peer::Peer;
-use crate::support::{Client, Copied, Upstream};
 
 const LAMP: &str = "recLamp0000000000";
-
-fn set(writer: &mut Client, table: &str, record: &str, fields: Value) {
-    let records = json!([{"id": record, "fields": fields}]);
-    writer.structured("update_records", json!({"base": "Shop", "table": table, "records": records}));
-}
-
-fn reader(copied: &Copied) -> Client {
-    let mut client = copied.serve(&["--toolsets", "all", "--no-daemon"]).initialize();
-    client.structured("sync_base", json!({"base": "Shop"}));
-    client
-}
 
 fn line(text: &str) -> &str {
     text.lines().last().unwrap()
@@ -27,7 +17,7 @@ fn line(text: &str) -> &str {
 fn answers_say_where_they_come_from_and_fresh_ones_are_asked_for() {
     let upstream = Upstream::new();
     let (copied, mut writer) = (upstream.copied(), upstream.writer());
-    let mut client = reader(&copied);
+    let mut client = copied.reader();
     let listed = client.structured("list_bases", json!({}));
     assert_eq!(listed["bases"][0]["kind"], "cloud");
     let list = json!({"base": "Shop", "table": "Goods", "fields": ["Name", "Stock"]});
@@ -66,7 +56,7 @@ fn answers_say_where_they_come_from_and_fresh_ones_are_asked_for() {
 fn an_answer_older_than_it_should_be_says_why() {
     let upstream = Upstream::new();
     let copied = upstream.copied().with("TABLEWRIGHT_SYNC_MAX_STALENESS_SECONDS", "1");
-    let mut client = reader(&copied);
+    let mut client = copied.reader();
     upstream.kill();
     let list = json!({"base": "Shop", "table": "Goods", "fields": ["Name"]});
     let text = loop {
@@ -91,7 +81,7 @@ fn an_answer_older_than_it_should_be_says_why() {
 fn the_state_of_copies_is_told_and_tables_are_listed_again() {
     let upstream = Upstream::new();
     let copied = upstream.copied();
-    let mut client = reader(&copied);
+    let mut client = copied.reader();
     let status = client.structured("get_sync_status", json!({"base": "shop"}));
     let base = &status["bases"][0];
     assert_eq!((&base["name"], &base["profile"]), (&json!("Shop"), &json!("environment")), "{base}");
@@ -115,7 +105,7 @@ fn the_state_of_copies_is_told_and_tables_are_listed_again() {
 fn a_copy_answers_about_edits_only_what_it_knows() {
     let upstream = Upstream::new();
     let copied = upstream.copied();
-    let mut client = reader(&copied);
+    let mut client = copied.reader();
     let list = |table: &str, filter: &str| json!({"base": "Shop", "table": table, "filter": filter});
     let made = client.text("list_records", list("Makers", "CREATED_TIME() < \"2026-06-01\""));
     assert!(made.contains("2 of 2 records"), "{made}");
@@ -150,12 +140,68 @@ fn a_base_that_lives_here_knows_when_each_record_was_edited() {
 fn edits_are_found_without_a_webhook() {
     let upstream = Upstream::new();
     let copied = upstream.copied().with("TABLEWRIGHT_SYNC_WEBHOOKS", "false");
-    let mut client = reader(&copied);
+    let mut client = copied.reader();
     let status = client.structured("get_sync_status", json!({}));
     assert_eq!(status["bases"][0]["changes_by"], "polling", "{status}");
     set(&mut upstream.writer(), "Makers", "recBolt0000000000", json!({"Name": "Bolt & Daughters"}));
     let fresh = json!({"base": "Shop", "table": "Makers", "fresh": true});
     assert!(client.text("list_records", fresh).contains("Bolt & Daughters"));
+}
+
+#[test]
+fn what_is_missing_or_as_old_as_its_fetch_is_said() {
+    let upstream = Upstream::new();
+    // No table can be listed.
+    let script: Vec<(Kind, usize, Fault)> =
+        (0..500).map(|nth| (Kind::List, nth, Fault::ErrorBefore)).collect();
+    let hostile = Hostile::before(upstream.address(), Plan::scripted(&script));
+    let copied = upstream.copied_from(&hostile.url());
+    let mut client = copied.serve(&["--toolsets", "all", "--no-daemon"]).initialize();
+    let described = client.structured("describe_base", json!({"base": "Shop"}));
+    assert_eq!(described["tables"][0]["copying"], true, "{described}");
+    assert!(described.get("age_seconds").is_none(), "{described}");
+    assert!(described["note"].as_str().unwrap().contains("Still being copied"), "{described}");
+    let found = client.text("search_records", json!({"base": "Shop", "query": "lamp"}));
+    assert!(found.contains("\"Goods\", \"Makers\"") && found.contains("age unknown"), "{found}");
+    hostile.calm();
+    // What depends on the time of day, directly and through another field.
+    let mut writer = upstream.data.serve(&["--allow-schema", "--toolsets", "all"]).initialize();
+    for (name, formula) in [("Days", "DATETIME_DIFF(TODAY(), {Since}, 'days')"), ("Twice", "{Days} * 2")] {
+        let field = json!({"name": name, "type": "formula", "formula": formula});
+        writer.structured("create_field", json!({"base": "Shop", "table": "Goods", "field": field}));
+    }
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    loop {
+        let done = client.call("sync_base", json!({"base": "Shop"}));
+        if done["isError"] != true {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{done}");
+    }
+    let list = json!({"base": "Shop", "table": "Goods", "fields": ["Name", "Twice"]});
+    let text = client.text("list_records", list);
+    assert!(line(&text).contains("NOW() or TODAY() (\"Twice\") is as Airtable gave it"), "{text}");
+    let plain = json!({"base": "Shop", "table": "Goods", "fields": ["Name", "Worth"]});
+    assert!(!client.text("list_records", plain).contains("TODAY()"));
+}
+
+#[test]
+fn whoever_waits_for_a_listing_hears_how_far_it_is() {
+    let upstream = Upstream::new();
+    let records: Vec<Value> = (0..450).map(|n| json!({"Name": format!("N{n}")})).collect();
+    upstream
+        .writer()
+        .structured("create_records", json!({"base": "Shop", "table": "Makers", "records": records}));
+    let copied = upstream.copied();
+    let mut client = copied.reader();
+    let arguments = json!({"base": "Shop", "tables": ["Makers"], "full": true});
+    let call = json!({"name": "sync_base", "arguments": arguments, "_meta": {"progressToken": "p"}});
+    let done = client.request("tools/call", call)["result"]["structuredContent"].clone();
+    assert_eq!(done["tables"][1]["records"], 452, "{done}");
+    let told = client.aside.iter().filter(|message| message["method"] == "notifications/progress");
+    let last = told.last().unwrap();
+    assert_eq!(last["params"]["total"], 452, "{last}");
+    assert!(last["params"]["progress"].as_u64().unwrap() >= 100, "{last}");
 }
 
 #[test]
@@ -205,7 +251,7 @@ fn the_command_prints_what_changes_through_the_owner() {
 fn who_has_subscribed_hears_of_changes_in_airtable() {
     let upstream = Upstream::new();
     let copied = upstream.copied();
-    reader(&copied).finish();
+    copied.reader().finish();
     for modern in [false, true] {
         let client = copied.serve(&[]);
         let mut peer = Peer::of(client, modern);
