@@ -106,7 +106,7 @@ impl Call {
             Err(fault) => fault.code == Code::OutcomeUnknown,
         };
         match touches {
-            Touches::Schema if changed => self.follow(base).await,
+            Touches::Schema if changed => self.follow_schema(base).await,
             Touches::Records if changed => self.replica().touch(base),
             Touches::Record(record) if changed => self.look_again(base, record).await,
             _ => {}
@@ -117,7 +117,7 @@ impl Call {
     /// Fetches a record again. That this did not work is no fault of the call either.
     async fn look_again(&self, base: BaseId, record: RecordId) {
         let again = async {
-            let view = self.base_again(base).await?;
+            let view = self.held(base).await?;
             let table = view.tables().find(|table| table.slot(&record).is_some());
             let Some(table) = table else { return Ok(()) };
             self.replica().fetch_again(base, table.schema().id, &[record]).await
@@ -130,7 +130,7 @@ impl Call {
 
     /// Looks at the schema of a base again. What was done in Airtable is done, so that this did not
     /// work is no fault of the call; the copy finds out by itself later.
-    pub(crate) async fn follow(&self, base: BaseId) {
+    pub(crate) async fn follow_schema(&self, base: BaseId) {
         if let Err(fault) = self.replica().follow_schema(base).await {
             tracing::warn!(%base, %fault, "the schema could not be looked at after it was changed");
         }

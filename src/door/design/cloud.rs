@@ -169,7 +169,7 @@ impl Call {
         let done = self.carry_out(base, step).await;
         self.note_answer(&done);
         if done.as_ref().err().is_none_or(|fault| fault.code == Code::OutcomeUnknown) {
-            self.follow(base).await;
+            self.follow_schema(base).await;
         }
         let Done { table, field, view, sides } = done?;
         self.name_sides(base, sides).await?;
@@ -228,7 +228,7 @@ impl Call {
             renamed = true;
         }
         if renamed {
-            self.follow(base).await;
+            self.follow_schema(base).await;
         }
         Ok(())
     }
