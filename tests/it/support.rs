@@ -8,7 +8,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tablewright_core::secret::Secret;
 use tablewright_door::Door;
 use tablewright_engine::airtable::profiles::{Given, Profiles};
 use tablewright_engine::airtable::{self, Airtable};
@@ -371,89 +370,6 @@ pub fn run_client(mut command: Command) -> String {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
     stdout.into_owned()
-}
-
-/// A gateway in the place of Airtable, with the shop in it.
-pub struct Upstream {
-    pub data: Data,
-    pub server: HttpServer,
-}
-
-impl Upstream {
-    pub fn new() -> Self {
-        let data = Data::with_shop();
-        let server = serve_http(&data, &["--allow-write", "--allow-delete", "--allow-schema"]);
-        Self { data, server }
-    }
-
-    /// A client that may do everything there.
-    pub fn writer(&self) -> Client {
-        self.data.serve(&["--allow-write", "--allow-delete", "--allow-schema"]).initialize()
-    }
-
-    pub fn kill(&self) {
-        assert!(signal(self.server.client.child.id(), "KILL"));
-    }
-
-    /// A data directory with a copy of the shop, which nobody serves yet.
-    pub fn copied(&self) -> Copied {
-        let data = Data::new();
-        let endpoint = format!("http://{}", self.server.address);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let clock = std::sync::Arc::new(tablewright_engine::clock::SystemClock);
-            let engine = Engine::open(data.path().to_owned(), Default::default(), clock).await.unwrap();
-            let (store, clock) = (engine.store().clone(), engine.clock().clone());
-            let options = airtable::Options { endpoint_url: endpoint.clone(), ..Default::default() };
-            let airtable = Airtable::new(&options, clock.clone(), store.clone()).unwrap();
-            let given = Given { token: Some(Secret::new(&self.server.token)), ..Given::default() };
-            let place = data.path().to_owned();
-            let profiles = Profiles::open(store, place, clock, &options, given, airtable.clone());
-            let replica = Replica::new(engine.clone(), airtable, profiles, Default::default());
-            let stop = tokio_util::sync::CancellationToken::new();
-            let running = tokio::spawn(replica.clone().run(stop.clone()));
-            let shop = "appShop0000000000".parse().unwrap();
-            replica.add("environment", shop, "Shop", None).await.unwrap();
-            stop.cancel();
-            running.await.unwrap();
-            engine.close().await;
-        });
-        Copied { data, endpoint, token: self.server.token.clone(), variables: Vec::new() }
-    }
-}
-
-/// A data directory with the copy of a base that lives upstream.
-pub struct Copied {
-    pub data: Data,
-    endpoint: String,
-    token: String,
-    variables: Vec<(&'static str, &'static str)>,
-}
-
-impl Copied {
-    pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
-        self
-    }
-
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.data.command(args);
-        command.env("AIRTABLE_ENDPOINT_URL", &self.endpoint).env("AIRTABLE_API_KEY", &self.token);
-        command.env("TABLEWRIGHT_SYNC_WAIT_SECONDS", "5").env("TABLEWRIGHT_AIRTABLE_PATIENCE_SECONDS", "3");
-        command.envs(self.variables.iter().copied());
-        command
-    }
-
-    pub fn run(&self, args: &[&str]) -> Output {
-        self.command(args).stdin(Stdio::null()).output().unwrap()
-    }
-
-    pub fn serve(&self, args: &[&str]) -> Client {
-        let mut all = vec!["serve"];
-        all.extend(args);
-        Client::start(self.command(&all))
-    }
 }
 
 /// A line for the audit log, for tests that use the engine by itself.
