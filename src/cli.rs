@@ -11,6 +11,7 @@ mod generate;
 mod install;
 mod progress;
 mod read_file;
+mod progress;
 mod serve;
 mod sync;
 mod token;
