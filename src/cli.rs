@@ -12,6 +12,7 @@ mod install;
 mod progress;
 mod read_file;
 mod progress;
+mod read_file;
 mod serve;
 mod sync;
 mod token;
