@@ -11,8 +11,6 @@ mod generate;
 mod install;
 mod progress;
 mod read_file;
-mod progress;
-mod read_file;
 mod serve;
 mod sync;
 mod token;
