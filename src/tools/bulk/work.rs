@@ -155,7 +155,12 @@ impl Work {
                     (Some(first), Some(last)) => format!(" (changes {first} to {last})"),
                     _ => String::new(),
                 };
-                let message = format!("stopped: {count} records are done{changes}, {left} were not begun");
+                let unknown = match done.unknown() {
+                    0 => String::new(),
+                    unknown => format!("{unknown} were sent and not answered, "),
+                };
+                let message =
+                    format!("stopped: {count} records are done{changes}, {unknown}{left} were not begun");
                 (Status::Cancelled, message, None)
             }
             Ok(done) => {
