@@ -83,10 +83,18 @@ impl Done {
 
     /// How many were not begun, or not sent when the write was stopped.
     pub(crate) fn not_begun(&self) -> usize {
-        let stopped = |record: &&Result<RecordId, Fault>| {
-            record.as_ref().is_err_and(|fault| fault.code == Code::Cancelled)
-        };
-        self.not_started + self.records.iter().filter(stopped).count()
+        self.not_started + self.refused_as(Code::Cancelled)
+    }
+
+    /// How many may be done or not.
+    pub(crate) fn unknown(&self) -> usize {
+        self.refused_as(Code::OutcomeUnknown)
+    }
+
+    fn refused_as(&self, code: Code) -> usize {
+        let refused =
+            |record: &&Result<RecordId, Fault>| record.as_ref().is_err_and(|fault| fault.code == code);
+        self.records.iter().filter(refused).count()
     }
 
     /// The answer; an error when there is nothing but refusals.

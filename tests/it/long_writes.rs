@@ -73,7 +73,7 @@ fn a_cancelled_write_stops_between_two_parts() {
 }
 
 /// Parameters of the newer era, from a client that knows tasks.
-fn with_tasks(mut params: Value) -> Value {
+pub fn with_tasks(mut params: Value) -> Value {
     params["_meta"] = json!({
         format!("{META}/protocolVersion"): "2026-07-28",
         format!("{META}/clientCapabilities"): {"extensions": {format!("{META}/tasks"): {}}},
@@ -82,11 +82,11 @@ fn with_tasks(mut params: Value) -> Value {
     params
 }
 
-fn poll(client: &mut Client, id: &Value) -> Value {
+pub fn poll(client: &mut Client, id: &Value) -> Value {
     client.request("tasks/get", with_tasks(json!({"taskId": id})))["result"].clone()
 }
 
-fn ended(client: &mut Client, id: &Value) -> Value {
+pub fn ended(client: &mut Client, id: &Value) -> Value {
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
     loop {
         let task = poll(client, id);

@@ -76,6 +76,8 @@ pub(super) struct Waiting<'a> {
     pub(super) id: &'a str,
     /// Told once, when it waits for Airtable.
     told: &'a Mutex<Option<oneshot::Sender<Fault>>>,
+    /// Whether it writes to Airtable.
+    cloud: bool,
 }
 
 impl Waiting<'_> {
@@ -95,7 +97,8 @@ impl Waiting<'_> {
         let mut attempt = 0;
         loop {
             match call.apply_part(plan.clone(), Some(part.clone())).await {
-                Err(fault) if is_away(&fault) => {
+                // What was sent of a part is known then, whatever failed.
+                Err(fault) if self.cloud && (is_away(&fault) || fault.code == Code::StoreUnavailable) => {
                     if !self.wait(&fault, attempt, stop).await {
                         return self.tasks.so_far(call, &plan, part).await;
                     }
@@ -152,7 +155,12 @@ impl Work {
                     (Some(first), Some(last)) => format!(" (changes {first} to {last})"),
                     _ => String::new(),
                 };
-                let message = format!("stopped: {count} records are done{changes}, {left} were not begun");
+                let unknown = match done.unknown() {
+                    0 => String::new(),
+                    unknown => format!("{unknown} were sent and not answered, "),
+                };
+                let message =
+                    format!("stopped: {count} records are done{changes}, {unknown}{left} were not begun");
                 (Status::Cancelled, message, None)
             }
             Ok(done) => {
@@ -178,7 +186,7 @@ impl Work {
             .collect::<Result<_, _>>()
             .map_err(|e| Fault::new(Code::Internal, format!("a part of a task cannot be read: {e}")))?;
         let (tasks, id, told) = (&self.tasks, self.ticket.id.as_str(), &self.told);
-        let task = Waiting { tasks, id, told };
+        let mut task = Waiting { tasks, id, told, cloud: true };
         let mut attempt = 0;
         let view = loop {
             match call.table(&bulk.base.to_string(), &bulk.table.to_string()).await {
@@ -188,6 +196,7 @@ impl Work {
                 other => break other?,
             }
         };
+        task.cloud = view.base().is_cloud();
         let watch = Watch { progress: &Silent, stop: &self.ticket.stop, task: Some(task) };
         let done = bulk.run(&mut call, &view, outcomes, &watch).await;
         call.finish(done.as_ref().err().map(|fault| fault.code));

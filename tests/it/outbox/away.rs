@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::proxy::{Do, Proxy};
 use crate::cloud::{Downstream, Upstream, harbour};
+use crate::long_writes::{self, poll, with_tasks};
 use crate::support::{Client, PATIENCE};
 
 /// A base behind a proxy, and the program that keeps a copy of it.
@@ -24,7 +25,7 @@ impl Away {
         let settings = downstream.data.path().join("settings.toml");
         let text = std::fs::read_to_string(&settings)
             .unwrap()
-            .replace("patience_seconds = 20", "patience_seconds = 1");
+            .replace("patience_seconds = 20", "patience_seconds = 5");
         std::fs::write(&settings, text).unwrap();
         downstream.connect();
         Self { upstream, proxy, downstream }
@@ -111,6 +112,47 @@ fn a_write_that_is_kept_is_written_when_airtable_is_back_even_after_a_restart() 
     assert!(page.contains("kept 3"), "{page}");
     let unknown = agent.request("resources/read", json!({"uri": "airtable://tasks/task_0"}));
     assert!(unknown.get("error").is_some(), "{unknown}");
+}
+
+#[test]
+fn a_task_that_waits_for_airtable_can_be_stopped() {
+    let away = Away::new();
+    let mut agent = away.downstream.modern_agent();
+    let mut names: Vec<String> = (0..450).map(|at| format!("stop {at:03}")).collect();
+    let create = |names: &[String]| {
+        let records: Vec<Value> = names.iter().map(|name| json!({"Name": name})).collect();
+        let arguments = json!({"base": harbour::BASE, "table": "Ports", "records": records});
+        with_tasks(json!({"name": "create_records", "arguments": arguments}))
+    };
+    // It goes away after some requests of the second part.
+    let mut passed = 0;
+    away.proxy.rule(move |seen| {
+        passed += usize::from(seen.method == "POST" && !seen.path.contains("webhooks"));
+        if passed > 26 { Do::LoseRequest } else { Do::Pass }
+    });
+    let id = agent.request("tools/call", create(&names))["result"]["taskId"].clone();
+    let deadline = Instant::now() + PATIENCE;
+    let waits = |agent: &mut Client| {
+        let task = poll(agent, &id);
+        task["statusMessage"].as_str().unwrap().contains("waiting for Airtable")
+    };
+    while away.proxy.count("POST") <= 26 || !waits(&mut agent) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    agent.request("tasks/cancel", with_tasks(json!({"taskId": id})));
+    let task = long_writes::ended(&mut agent, &id);
+    assert_eq!(task["status"], "cancelled", "{task}");
+    let said = task["statusMessage"].as_str().unwrap();
+    let there = away.names("stop ").len();
+    assert!((250..450).contains(&there), "{there}");
+    assert!(said.contains(&format!("{there} records are done")), "{said}, and {there} are there");
+    // Nothing of it is sent afterwards.
+    away.proxy.rule(|_| Do::Pass);
+    names.truncate(1);
+    let after = agent.request("tools/call", create(&names))["result"]["structuredContent"].clone();
+    assert_eq!(after["count"], 1, "{after}");
+    assert_eq!(away.names("stop ").len(), there + 1);
 }
 
 #[test]

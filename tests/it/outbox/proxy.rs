@@ -18,6 +18,7 @@ pub enum Do {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
+    pub path: String,
 }
 
 type Rule = Box<dyn FnMut(&Seen) -> Do + Send>;
@@ -120,7 +121,7 @@ impl Inner {
         let Some((head, body)) = read_request(&mut client) else { return };
         let mut words = head.split_whitespace();
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let seen = Seen { method: method.to_owned() };
+        let seen = Seen { method: method.to_owned(), path: path.to_owned() };
         self.seen.lock().unwrap().push(seen.clone());
         let what = (*self.rule.lock().unwrap())(&seen);
         if what == Do::LoseRequest {

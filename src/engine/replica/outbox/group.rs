@@ -103,16 +103,14 @@ impl Group {
     /// Notes what became of a record; the first word on it stands.
     pub(super) fn settle(&self, at: usize, fate: Fate) {
         let mut result = self.result();
-        if result.fates[at].is_none() {
-            result.left -= 1;
-            result.refused = match fate {
-                Fate::Done(_) => 0,
-                _ => result.refused + 1,
-            };
-            result.fates[at] = Some(fate);
-            if result.left == 0 {
-                self.ended.notify_one();
-            }
+        // What is not there any more was told already.
+        let Some(place @ None) = result.fates.get_mut(at) else { return };
+        let done = matches!(fate, Fate::Done(_));
+        *place = Some(fate);
+        result.left -= 1;
+        result.refused = if done { 0 } else { result.refused + 1 };
+        if result.left == 0 {
+            self.ended.notify_one();
         }
     }
 

@@ -184,7 +184,13 @@ impl Flight {
             let ask = Ask::interactive(first.by.clone());
             let turn = match permit.take() {
                 Some(permit) => Ok(permit),
-                None => self.shared.session.permit(&ask, Some(self.shared.base)).await,
+                None => {
+                    if self.kind.makes() {
+                        let table = self.kind.table;
+                        self.shared.wait_until(|state| !state.queue.is_held(table)).await;
+                    }
+                    self.shared.session.permit(&ask, Some(self.shared.base)).await
+                }
             };
             let turn = match turn {
                 Ok(turn) => turn,
