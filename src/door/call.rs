@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 
 use crate::access::Caller;
 use crate::attachments::{self, FailedFile};
+use crate::live::Origin;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::tasks::TaskPart;
@@ -70,7 +71,7 @@ impl Door {
             files: self.files.clone(),
             replica: self.replica.clone(),
             want: Want::default(),
-            source: None,
+            origin: None,
             caller,
             action: action.to_owned(),
             started: Instant::now(),
@@ -87,7 +88,7 @@ pub struct Call {
     files: Files,
     replica: Replica,
     want: Want,
-    source: Option<Source>,
+    origin: Option<Origin>,
     caller: Caller,
     action: String,
     started: Instant,
@@ -157,14 +158,23 @@ impl Call {
     }
 
     /// Where what was answered comes from; absent before anything was.
-    pub fn source(&self) -> Option<Source> {
-        self.source
+    pub fn origin(&self) -> Option<Origin> {
+        self.origin
+    }
+
+    pub(crate) fn wanted(&self) -> Want {
+        self.want
+    }
+
+    /// Notes that what is held has answered.
+    pub(crate) fn note_held(&mut self, source: Source) {
+        self.origin = Some(Origin::Held(source));
     }
 
     /// Notes that Airtable itself has answered, if it has.
     pub(crate) fn note_answer<T>(&mut self, answer: &Result<T, Fault>) {
         if answer.as_ref().err().is_none_or(|fault| fault.origin.is_some()) {
-            self.source = Some(Source::Live);
+            self.origin = Some(Origin::Live);
         }
     }
 
@@ -183,7 +193,7 @@ impl Call {
         let id = self.find(wanted)?;
         self.replica.fresh(id, None, self.want).await?;
         let view = self.held(id).await?;
-        self.source = Some(view.source());
+        self.note_held(view.source());
         Ok(view)
     }
 
@@ -219,7 +229,7 @@ impl Call {
             held = self.held(base).await?;
             id = held.schema().table(table).map(|table| table.id);
         }
-        self.source = Some(held.source());
+        self.note_held(held.source());
         let id = id?;
         self.table = Some(id);
         held.table_by_id(id)

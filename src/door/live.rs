@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 pub use tablewright_engine::airtable::{Forwarded, Method};
-use tablewright_engine::replica::Source;
+use tablewright_engine::replica::{Source, Want};
 
 use crate::access::Need;
 use crate::call::{Call, Door};
@@ -36,6 +36,15 @@ pub enum Touches {
     Schema,
 }
 
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// What is held here.
+    Held(Source),
+    /// Airtable itself, asked now.
+    Live,
+}
+
 impl Door {
     /// True for a base that lives in Airtable.
     pub fn is_cloud(&self, base: BaseId) -> bool {
@@ -49,10 +58,11 @@ impl Call {
         self.replica().holds(base) && self.sees(base)
     }
 
-    /// Whether a table is in the copy and can be read without waiting for it to be copied.
+    /// Whether a table is in the copy, to be read without waiting, and not known to be different in
+    /// Airtable now.
     pub async fn is_here(&self, base: BaseId, table: &str) -> Result<bool, Fault> {
         let schema = self.schema(base).await?;
-        Ok(schema.table(table).is_ok_and(|table| self.replica().is_ready(base, table.id)))
+        Ok(schema.table(table).is_ok_and(|table| self.replica().is_settled(base, table.id)))
     }
 
     /// Whether the names behind a link field are known: what it leads to may not be copied.
@@ -65,6 +75,19 @@ impl Call {
         })
     }
 
+    /// Values that change with the time of day are in a copy as old as the last listing of their
+    /// table. Notes that for the answer, and says whether that is new enough.
+    pub fn may_be_as_old_as_listed(&mut self, view: &TableView) -> bool {
+        let (base, table) = (view.base().schema().id, view.schema().id);
+        let listed = self.replica().listed_at(base, table).unwrap_or_default();
+        let Want { max_staleness, fresh } = self.wanted();
+        if let Source::Replica { as_of } = view.base().source() {
+            self.note_held(Source::Replica { as_of: as_of.min(listed) });
+        }
+        let age = u128::from((self.now() - listed).max(0).unsigned_abs());
+        !fresh && max_staleness.is_none_or(|most| age <= most.as_millis())
+    }
+
     /// Whether every table of a base is in the copy.
     pub async fn is_whole(&self, base: BaseId) -> Result<bool, Fault> {
         let schema = self.schema(base).await?;
@@ -74,9 +97,9 @@ impl Call {
 
     /// Where answers about a base come from when nothing was read yet; absent for one the caller
     /// may not know of.
-    pub fn source_of(&self, base: BaseId) -> Option<Source> {
+    pub fn origin_of(&self, base: BaseId) -> Option<Origin> {
         let known = self.bases().iter().any(|(id, _)| *id == base);
-        known.then(|| self.replica().source(base))
+        known.then(|| Origin::Held(self.replica().source(base)))
     }
 
     /// True for the webhook in Airtable that the copy of a base hears of changes by.

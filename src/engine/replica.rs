@@ -136,8 +136,6 @@ pub enum Source {
         /// Everything Airtable had at this moment is in it, in milliseconds since the epoch.
         as_of: i64,
     },
-    /// Airtable itself, asked now.
-    Live,
 }
 
 /// How far the copy of a table is.
@@ -329,6 +327,16 @@ impl Replica {
     /// True once a table of a copy can be read.
     pub fn is_ready(&self, base: BaseId, table: TableId) -> bool {
         self.copy(base).is_none_or(|copy| copy.held.is_ready(table))
+    }
+
+    /// True once a table of a copy can be read and is not known to be different in Airtable now.
+    pub fn is_settled(&self, base: BaseId, table: TableId) -> bool {
+        self.copy(base).is_none_or(|copy| copy.held.is_settled(table))
+    }
+
+    /// The same of the schema of a base.
+    pub fn is_schema_settled(&self, base: BaseId) -> bool {
+        self.copy(base).is_none_or(|copy| copy.held.is_schema_settled())
     }
 
     /// True when all tables of a base are copied, not a choice of them.

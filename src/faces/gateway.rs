@@ -139,12 +139,12 @@ impl Gateway {
                     .await
             }
         };
-        let source = call.source().or_else(|| call.source_of(about?));
+        let origin = call.origin().or_else(|| call.origin_of(about?));
         let (now, code) =
             (call.now(), answer.as_ref().map_or_else(|refusal| Some(refusal.code), Reply::code));
         call.finish(code);
         let response = answer.map_or_else(|refusal| refusal.response(), Reply::response);
-        reply::with_source(response, source.filter(|_| about.is_some()), now)
+        reply::with_origin(response, origin.filter(|_| about.is_some()), now)
     }
 
     async fn answer(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<Reply, Refusal> {

@@ -25,17 +25,17 @@ const MAKERS: &str = "tblMakers00000000";
 /// The base, and the server that has it.
 pub struct Upstream {
     server: HttpServer,
-    base: &'static str,
+    base: (&'static str, &'static str),
     _data: Data,
 }
 
 impl Upstream {
     fn new() -> Self {
-        Self::over(Data::with_shop(), BASE, &[])
+        Self::over(Data::with_shop(), (BASE, "Shop"), &[])
     }
 
-    /// With a base of these data, everything allowed.
-    pub fn over(data: Data, base: &'static str, flags: &[&str]) -> Self {
+    /// With a base of these data, by id and name, and everything allowed.
+    pub fn over(data: Data, base: (&'static str, &'static str), flags: &[&str]) -> Self {
         let server = serve_http(&data, &[&EVERYTHING, flags].concat());
         Self { server, base, _data: data }
     }
@@ -174,7 +174,7 @@ fn until(mut holds: impl FnMut() -> bool) {
 }
 
 /// Adds the base to a data directory nobody serves.
-fn connect(data: &Data, endpoint: &str, key: &str, base: &str, tables: Option<&[&str]>) {
+fn connect(data: &Data, endpoint: &str, key: &str, (base, name): (&str, &str), tables: Option<&[&str]>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let tables = tables.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -191,7 +191,7 @@ fn connect(data: &Data, endpoint: &str, key: &str, base: &str, tables: Option<&[
         let options = replica::Options { webhooks: false, ..Default::default() };
         let replica = Replica::new(engine.clone(), airtable, profiles, options);
         replica.load().await.unwrap();
-        replica.add("environment", base.parse().unwrap(), "Shop", tables).await.unwrap();
+        replica.add("environment", base.parse().unwrap(), name, tables).await.unwrap();
         engine.close().await;
     });
 }

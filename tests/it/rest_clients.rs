@@ -38,7 +38,7 @@ fn against(data: &Data, flags: &[&str], client: impl FnOnce(&str) -> Command) ->
 /// The same against a server in front of the one that has the base.
 fn in_front_of(data: Data, client: impl FnOnce(&str) -> Command) -> String {
     let settings = settings(&data);
-    let up = Upstream::over(data, WORKSHOP, &["--config", &settings]);
+    let up = Upstream::over(data, (WORKSHOP, "Workshop"), &["--config", &settings]);
     let down = Downstream::new(&up, None).listen();
     let down = down.copied(WORKSHOP, &["Parts", "Suppliers%20%2F%20EU"]);
     run(&down.address, &down.token, client)

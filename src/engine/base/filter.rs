@@ -45,11 +45,6 @@ impl Filter {
         self.programs.iter().flat_map(|program| program.fields().iter().copied())
     }
 
-    /// True when it asks when records were edited.
-    pub fn asks_for_edits(&self) -> bool {
-        self.programs.iter().any(|program| !program.watched().is_empty())
-    }
-
     /// The slots it keeps, in the table's own order. Errors, blanks, 0 and "" do not hold.
     pub fn slots(&self, snapshot: &Snapshot, table: &Table, data: &TableData) -> Result<Vec<usize>, Fault> {
         if self.programs.is_empty() {

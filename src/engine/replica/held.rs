@@ -65,8 +65,12 @@ pub(crate) struct Held {
     guard: std::sync::Mutex<Guard>,
     /// How far the copy is; held while something is taken in, so that one follows the other.
     state: Mutex<State>,
+    /// Held while a webhook is made: one is enough.
+    pub(crate) hooking: Mutex<()>,
     /// The schema looked different from the copy.
     pub(crate) suspicious: AtomicBool,
+    /// The schema is to be looked at again.
+    schema_due: AtomicBool,
     /// Since when news are being looked for; 0 when they are not.
     looking_since: AtomicI64,
     /// Tables that were copied.
@@ -126,7 +130,9 @@ impl Held {
             as_of: AtomicI64::new(0),
             dirty_since: AtomicI64::new(i64::MAX),
             last_read: AtomicI64::new(0),
+            hooking: Mutex::default(),
             suspicious: AtomicBool::new(false),
+            schema_due: AtomicBool::new(false),
             looking_since: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
             guard: std::sync::Mutex::default(),
@@ -181,6 +187,7 @@ impl Held {
     fn show(&self, state: &State) {
         self.as_of.store(state.as_of, Ordering::Relaxed);
         self.dirty_since.store(state.dirty_since.unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.schema_due.store(state.schema_due, Ordering::Relaxed);
         let tables = state.tables.iter().filter_map(|(id, table)| {
             let (due, to_fetch) = (table.list_due, table.dirty.len());
             Some((*id, Shown { listed_at: table.listed_at?, due, to_fetch }))
@@ -218,8 +225,16 @@ impl Held {
         let mut state = held.clone();
         change(&mut state);
         let mut taken = Vec::new();
+        let written = match seen.delta.how {
+            How::Written => Some(self.engine.snapshot(self.base).await?),
+            _ => None,
+        };
         for part in &mut seen.delta.tables {
             let table = part.table;
+            let is_held = |id| {
+                let held = written.as_ref().and_then(|snapshot| snapshot.tables.get(&table));
+                held.is_some_and(|data| data.slot(&id).is_some())
+            };
             let mut admit = |id| {
                 let newest = self.guard().admit(seen.asked, id);
                 match newest {
@@ -227,7 +242,10 @@ impl Held {
                     Some(true) => taken.push((table, id)),
                     None => {}
                 }
-                newest == Some(true)
+                // A read and a write of ours crossed, and which one Airtable did first is not known:
+                // what was written is seen at once, and then asked for again. A record that is gone
+                // stays gone.
+                newest == Some(true) || newest == Some(false) && is_held(id)
             };
             part.records.retain(|record| admit(record.id));
             part.gone.retain(|id| admit(*id));
@@ -296,6 +314,18 @@ impl Held {
     /// True once this table was copied.
     pub(crate) fn is_ready(&self, table: TableId) -> bool {
         self.shown().contains_key(&table)
+    }
+
+    /// True for a table that was copied and is not known to be different now. While Airtable does not
+    /// answer there is nothing better.
+    pub(crate) fn is_settled(&self, table: TableId) -> bool {
+        self.shown().get(&table).is_some_and(|shown| !shown.due || self.is_hard_to_reach())
+    }
+
+    /// The same of the schema.
+    pub(crate) fn is_schema_settled(&self) -> bool {
+        let in_doubt = self.suspicious.load(Ordering::Relaxed) || self.schema_due.load(Ordering::Relaxed);
+        !in_doubt || self.is_hard_to_reach()
     }
 
     /// Waits until the copy is as fresh as wanted. Where Airtable cannot be asked in time, it says

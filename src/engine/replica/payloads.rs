@@ -24,6 +24,7 @@ const KEPT: i64 = 7 * 24 * 3_600_000;
 
 /// True when there is a webhook to read from; makes one where that is allowed.
 pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fault> {
+    let _alone = held.hooking.lock().await;
     let state = held.state().await;
     let now = held.now();
     if let Some(hook) = state.hook {

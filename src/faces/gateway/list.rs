@@ -38,14 +38,17 @@ pub(super) async fn list(
     let view = table(call, base, wanted).await?;
     let is_copy = view.base().is_cloud();
     // A copy knows the views' names, but not which rows they show.
-    if is_copy && (params.view.is_some() || !is_shown(call, &view, &params.shape)) {
+    if is_copy && params.view.is_some() {
         return Err(Refusal::not_in_copy());
     }
     let places = params.fields.as_deref().map(|names| places(view.schema(), names)).transpose()?;
     let named = params.view.as_deref().map(|name| find_view(&view, name)).transpose()?;
     let list = List::new(gateway, &view, named, &params, call.now())?;
-    if is_copy && !list.is_within_copy(|field| call.knows_names(&view, field)) {
-        return Err(Refusal::not_in_copy());
+    if is_copy {
+        let is_known = |field| call.knows_names(&view, field) && !view.is_timely(field);
+        if !list.reads().all(is_known) || !is_shown(call, &view, places.as_deref(), &params.shape) {
+            return Err(Refusal::not_in_copy());
+        }
     }
     let page = list.page(params.offset.as_deref()).await?;
     let counts = if params.comment_count {
@@ -95,7 +98,7 @@ pub(super) async fn get(
         None => view.base().tables().find_map(|other| other.slot(&record).map(|slot| (other, slot))),
     };
     let (view, slot) = found.ok_or_else(|| Refusal::not_permitted(Code::UnknownRecord))?;
-    if view.base().is_cloud() && !is_shown(call, &view, &shape) {
+    if view.base().is_cloud() && !is_shown(call, &view, None, &shape) {
         return Err(Refusal::not_in_copy());
     }
     let writer = RecordWriter::new(&view, None, shape, addresses);
@@ -104,10 +107,15 @@ pub(super) async fn get(
     Ok(out)
 }
 
-/// Whether a copy has all that cells of this shape show.
-fn is_shown(call: &Call, view: &TableView, shape: &Shape) -> bool {
-    let names = || (0..view.schema().fields.len()).all(|field| call.knows_names(view, field));
-    !shape.link_objects && (shape.text.is_none() || names())
+/// Whether a copy has all that these fields show in this shape, as new as it has to be.
+fn is_shown(call: &mut Call, view: &TableView, places: Option<&[usize]>, shape: &Shape) -> bool {
+    let some = |is: &dyn Fn(usize) -> bool| match places {
+        Some(places) => places.iter().any(|field| is(*field)),
+        None => (0..view.schema().fields.len()).any(is),
+    };
+    let named = shape.text.is_none() || !some(&|field| !call.knows_names(view, field));
+    let timely = some(&|field| view.is_timely(field));
+    !shape.link_objects && named && (!timely || call.may_be_as_old_as_listed(view))
 }
 
 fn places(table: &Table, names: &[String]) -> Result<Vec<usize>, Refusal> {

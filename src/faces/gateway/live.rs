@@ -61,7 +61,7 @@ pub(super) async fn answer(
         }
         Route::ListTables(_) => {
             require(call, Need::Describe)?;
-            let here = call.replica().copies_all(base);
+            let here = call.replica().copies_all(base) && call.replica().is_schema_settled(base);
             read(gateway, call, base, route, sent, here).await
         }
         Route::CreateRecords(_, table)

@@ -112,13 +112,10 @@ impl<'a> List<'a> {
         })
     }
 
-    /// Whether it can be worked out from a copy, where the names behind some links may not be known,
-    /// nor when records were edited.
-    pub(super) fn is_within_copy(&self, knows_names: impl Fn(usize) -> bool) -> bool {
-        let filter = self.filter.as_deref();
+    /// The places of the fields that decide which rows it has and in which order.
+    pub(super) fn reads(&self) -> impl Iterator<Item = usize> {
         let sorted = self.sorts.iter().filter_map(|sort| self.view.schema().field_index(sort.field));
-        let read = filter.into_iter().flat_map(Filter::fields).chain(sorted);
-        !filter.is_some_and(Filter::asks_for_edits) && read.into_iter().all(knows_names)
+        self.filter.as_deref().into_iter().flat_map(Filter::fields).chain(sorted)
     }
 
     /// The page at `offset`, or the first.

@@ -253,7 +253,9 @@ impl Refusal {
     /// A fault, in Airtable's words for it.
     pub(super) fn of(fault: &Fault, doing: While) -> Self {
         let code = fault.code;
-        if let Some(origin) = &fault.origin {
+        // A record that is not there is called so by what was asked, however it was asked of Airtable.
+        let is_missing = code == Code::UnknownRecord && doing == While::ChangingOne;
+        if let Some(origin) = fault.origin.as_ref().filter(|_| !is_missing) {
             return Self::answered(origin, code);
         }
         let about = fault.subject.as_deref().unwrap_or_default();

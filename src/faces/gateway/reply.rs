@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tablewright_core::Code;
-use tablewright_door::live::Forwarded;
+use tablewright_door::live::{Forwarded, Origin};
 use tablewright_engine::replica::{Source, Want};
 
 /// Where an answer comes from: `local`, `replica` or `live`.
@@ -58,12 +58,12 @@ impl Reply {
 }
 
 /// An answer about a base says where it comes from; one from a copy, how old that is.
-pub(super) fn with_source(mut response: Response, source: Option<Source>, now: i64) -> Response {
-    let (name, as_of) = match source {
+pub(super) fn with_origin(mut response: Response, origin: Option<Origin>, now: i64) -> Response {
+    let (name, as_of) = match origin {
         None => return response,
-        Some(Source::Local) => ("local", 0),
-        Some(Source::Live) => ("live", 0),
-        Some(Source::Replica { as_of }) => ("replica", as_of),
+        Some(Origin::Held(Source::Local)) => ("local", 0),
+        Some(Origin::Live) => ("live", 0),
+        Some(Origin::Held(Source::Replica { as_of })) => ("replica", as_of),
     };
     let headers = response.headers_mut();
     headers.insert(SOURCE, HeaderValue::from_static(name));
@@ -118,17 +118,18 @@ mod tests {
 
     #[test]
     fn a_copy_has_an_age() {
-        let told = |source| {
-            let headers = with_source(own(StatusCode::OK, String::new()), source, 61_999).headers().clone();
+        let told = |origin| {
+            let headers = with_origin(own(StatusCode::OK, String::new()), origin, 61_999).headers().clone();
             let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
             (text(&SOURCE), text(&header::AGE))
         };
+        let copy = |as_of| Some(Origin::Held(Source::Replica { as_of }));
         let named = |name: &str| Some(name.to_owned());
         assert_eq!(told(None), (None, None));
-        assert_eq!(told(Some(Source::Local)), (named("local"), None));
-        assert_eq!(told(Some(Source::Live)), (named("live"), None));
-        assert_eq!(told(Some(Source::Replica { as_of: 1_000 })), (named("replica"), named("60")));
-        assert_eq!(told(Some(Source::Replica { as_of: 70_000 })), (named("replica"), named("0")));
-        assert_eq!(told(Some(Source::Replica { as_of: 0 })), (named("replica"), None));
+        assert_eq!(told(Some(Origin::Held(Source::Local))), (named("local"), None));
+        assert_eq!(told(Some(Origin::Live)), (named("live"), None));
+        assert_eq!(told(copy(1_000)), (named("replica"), named("60")));
+        assert_eq!(told(copy(70_000)), (named("replica"), named("0")));
+        assert_eq!(told(copy(0)), (named("replica"), None));
     }
 }

@@ -117,7 +117,7 @@ fn rights_are_asked_before_anything_is_passed_on() {
         );
         assert_ne!(said.source, "live", "{method} {path}");
     }
-    assert_eq!(both.up.send("GET", &makers, Value::Null).names(), ["Acme", "Bolt"]);
+    assert_eq!(both.up.send("GET", &makers, Value::Null).names(), ["Acme", "Bolt & Co"]);
     let nobody = send(&down.address, "nobody", "GET", &goods("/sync/abc/x"), &[], &Value::Null);
     assert_eq!((nobody.status, nobody.kind()), (404, "NOT_FOUND"), "{nobody:?}");
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{BASE, Both, Downstream, GOODS, MAKERS, Upstream, goods, until};
 use crate::rest::LAMP;
+use crate::support::{Data, root};
 
 #[test]
 fn records_are_read_from_the_copy_as_the_server_behind_gives_them() {
@@ -169,4 +170,28 @@ fn before_anything_is_copied_schemas_are_here_and_records_are_not_ready() {
         "argument": {"name": "table", "value": "Go"}, "context": {"arguments": {"base": "Shop"}}});
     let completed = agent.request("completion/complete", field);
     assert_eq!(completed["result"]["completion"]["values"], json!(["Goods"]), "{completed}");
+}
+
+#[test]
+fn values_that_change_with_the_time_of_day_are_as_old_as_they_say() {
+    let file = std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap();
+    let mut shop: Value = serde_json::from_str(&file).unwrap();
+    let now = json!({"id": "fldGNow0000000000", "name": "Now", "type": "formula",
+        "options": {"formula": "DATETIME_FORMAT(NOW(), 'X')"}});
+    shop["tables"][0]["fields"].as_array_mut().unwrap().push(now);
+    let data = Data::new();
+    let file = data.path().join("shop.json");
+    std::fs::write(&file, shop.to_string()).unwrap();
+    data.import(&file);
+    let up = Upstream::over(data, (BASE, "Shop"), &[]);
+    let down = Downstream::new(&up, None).listen().copied(BASE, &[GOODS, MAKERS]);
+    let headers = &[("Cache-Control", "max-age=2")];
+    until(|| down.get(&goods("")).age.is_some_and(|age| age > 3));
+    assert_eq!(down.get(&goods("")).source, "replica");
+    assert_eq!(down.with_headers("GET", &goods(""), headers, Value::Null).source, "live");
+    assert_eq!(down.with_headers("GET", &goods(&format!("/{LAMP}")), headers, Value::Null).source, "live");
+    let other = down.with_headers("GET", &goods("?fields[]=Name"), headers, Value::Null);
+    assert_eq!(other.source, "replica", "{other:?}");
+    assert!(other.age.is_some_and(|age| age <= 3), "{other:?}");
+    assert_eq!(down.get(&goods("?filterByFormula=Now%3E%270%27")).source, "live");
 }

@@ -58,7 +58,7 @@ fn the_tools_change_what_the_api_can_and_say_what_a_person_has_to() {
     assert_eq!(made["elsewhere"][0]["name"], "Sold in", "{made}");
     let field = agent.structured(
         "create_field",
-        json!({"base": "Shop", "table": "Sales", "name": "Paid", "type": "checkbox", "description": "all of it"}),
+        json!({"base": "Shop", "table": "Sales", "field": {"name": "Paid", "type": "checkbox", "description": "all of it"}}),
     );
     assert!(field["id"].as_str().is_some_and(|id| id.starts_with("fld")), "{field}");
     agent.structured(
@@ -88,7 +88,7 @@ fn the_tools_change_what_the_api_can_and_say_what_a_person_has_to() {
         ("delete_field", with(json!({"field": "Notes", "force": true}))),
         ("delete_table", with(json!({"confirm": "Goods"}))),
         ("update_field", with(json!({"field": "Price", "options": {"precision": 3}}))),
-        ("create_field", with(json!({"name": "F", "type": "formula", "formula": "1"}))),
+        ("create_field", with(json!({"field": {"name": "F", "type": "formula", "formula": "1"}}))),
         ("create_view", with(json!({"name": "V"}))),
     ] {
         let refused = agent.refused(tool, arguments);
