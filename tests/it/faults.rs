@@ -26,9 +26,6 @@ const WEB: usize = 1;
 const INSIDER: usize = 2;
 const NOBODY: usize = 3;
 
-/// Settings that make a copy look for what it missed often enough for a test.
-const SHORT_WAITS: &str = "";
-
 /// What came of a seed.
 struct Tally {
     writes: BTreeMap<(Verb, &'static str), usize>,
@@ -72,7 +69,7 @@ fn plan_of(seed: u64, token: &str) -> Plan {
 
 /// Everything under one seed.
 fn run(seed: u64) -> Tally {
-    let mut cloud = Cloud::new(AT_FIRST, Plan::calm(), SHORT_WAITS);
+    let mut cloud = Cloud::new(AT_FIRST, Plan::calm(), "");
     let other = cloud.upstream.token("other");
     cloud.hostile.follow(plan_of(seed, &other));
     cloud.downstream.connect();

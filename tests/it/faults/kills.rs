@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ledger::{Ledger, Verb};
 use super::writers::{of_result, of_tool};
-use super::{AT_FIRST, SHORT_WAITS, ledger_at_first, settle};
+use super::{AT_FIRST, ledger_at_first, settle};
 use crate::cloud::{Cloud, harbour, try_all, until};
 use crate::hostile::{Fault, Kind, Plan};
 use crate::support::{Client, PATIENCE};
@@ -23,7 +23,7 @@ fn seen(cloud: &Cloud, kinds: &[Kind], wanted: usize) {
 #[test]
 fn a_copy_that_is_killed_goes_on() {
     let records = 650;
-    let cloud = Cloud::new(records, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(records, Plan::calm(), "");
     cloud.downstream.connect();
     let mut agent = cloud.downstream.agent();
     let before = cloud.hostile.log().len();
@@ -47,7 +47,7 @@ fn create(keys: &[String]) -> Value {
 
 #[test]
 fn writes_that_are_killed_are_never_done_twice() {
-    let cloud = Cloud::new(AT_FIRST, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(AT_FIRST, Plan::calm(), "");
     cloud.downstream.connect();
     let mut agent = cloud.downstream.agent();
     ready(&mut agent);
@@ -83,7 +83,7 @@ fn with_tasks(mut params: Value) -> Value {
 
 #[test]
 fn a_task_that_is_killed_goes_on_and_does_nothing_twice() {
-    let cloud = Cloud::new(0, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(0, Plan::calm(), "");
     cloud.downstream.connect();
     let mut reader = cloud.downstream.agent();
     ready(&mut reader);
