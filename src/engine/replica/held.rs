@@ -67,6 +67,8 @@ pub(crate) struct Held {
     state: Mutex<State>,
     /// The schema looked different from the copy.
     pub(crate) suspicious: AtomicBool,
+    /// Held while a webhook is made, so that one is.
+    pub(crate) hooking: Mutex<()>,
     /// Since when news are being looked for; 0 when they are not.
     looking_since: AtomicI64,
     /// Tables that were copied.
@@ -126,6 +128,7 @@ impl Held {
             as_of: AtomicI64::new(0),
             dirty_since: AtomicI64::new(i64::MAX),
             last_read: AtomicI64::new(0),
+            hooking: Mutex::default(),
             suspicious: AtomicBool::new(false),
             looking_since: AtomicI64::new(0),
             waiting: AtomicUsize::new(0),
