@@ -65,7 +65,7 @@ pub struct Downstream {
 fn settings(airtable: &str, more: &str) -> String {
     format!(
         "[airtable]\nendpoint_url = \"{airtable}\"\npenalty_seconds = 1\ntimeout_seconds = 3\n\
-         patience_seconds = 20\n{more}\n[sync]\npoll_seconds = 1\nmax_staleness_seconds = 1\n\
+         patience_seconds = 20\n{more}\n[sync]\npoll_seconds = 1\nmax_staleness_seconds = 1\nrelist_seconds = 10\n\
          first_look_ms = 100\nsecond_look_ms = 500\n"
     )
 }
