@@ -105,6 +105,14 @@ impl Downstream {
         address
     }
 
+    /// The last lines of its log.
+    fn log(&self) -> String {
+        let kept = std::fs::read_to_string(self.data.path().join("owner.log")).unwrap_or_default();
+        let mut lines: Vec<String> = kept.lines().map(str::to_owned).collect();
+        lines.extend(self.server.iter().flat_map(Client::errors_so_far));
+        lines.split_off(lines.len().saturating_sub(60)).join("\n")
+    }
+
     /// An agent over pipes.
     pub fn agent(&self) -> Client {
         Client::start(self.command(&[&["serve"][..], &EVERYTHING].concat())).initialize()
@@ -149,7 +157,7 @@ impl Cloud {
         let log = self.hostile.log();
         let mut text = format!("{} requests, faults {:?}\n", log.len(), self.hostile.faults());
         let start = log.first().map(|entry| entry.at);
-        for entry in &log[log.len().saturating_sub(60)..] {
+        for entry in &log[log.len().saturating_sub(120)..] {
             let after = start.map_or(0, |start| (entry.at - start).as_millis());
             let body: String = entry.body.to_string().chars().take(160).collect();
             text.push_str(&format!(
@@ -157,6 +165,7 @@ impl Cloud {
                 entry.kind, entry.method, entry.path, entry.fault, entry.upstream, entry.heard
             ));
         }
+        text.push_str(&self.downstream.log());
         text
     }
 }

@@ -44,6 +44,8 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
         Ok(hook) => {
             held.note(|state| {
                 state.hook = Some(hook);
+                // What changed before it was there is not told by it.
+                state.schema_due = true;
                 // What was deleted since the last listing is not told by it.
                 if state.no_hook.take().is_some() {
                     state.list_all();
