@@ -65,7 +65,8 @@ pub struct Downstream {
 fn settings(airtable: &str, more: &str) -> String {
     format!(
         "[airtable]\nendpoint_url = \"{airtable}\"\npenalty_seconds = 1\ntimeout_seconds = 3\n\
-         patience_seconds = 20\n{more}\n[sync]\npoll_seconds = 1\nmax_staleness_seconds = 1\n"
+         patience_seconds = 20\n{more}\n[sync]\npoll_seconds = 1\nmax_staleness_seconds = 1\nrelist_seconds = 10\n\
+         first_look_ms = 100\nsecond_look_ms = 500\n"
     )
 }
 
@@ -102,6 +103,14 @@ impl Downstream {
         let (server, address) = listen(&self.data, &EVERYTHING, &variables);
         self.server = Some(server);
         address
+    }
+
+    /// The last lines of its log.
+    fn log(&self) -> String {
+        let kept = std::fs::read_to_string(self.data.path().join("owner.log")).unwrap_or_default();
+        let mut lines: Vec<String> = kept.lines().map(str::to_owned).collect();
+        lines.extend(self.server.iter().flat_map(Client::errors_so_far));
+        lines.split_off(lines.len().saturating_sub(60)).join("\n")
     }
 
     /// An agent over pipes.
@@ -148,7 +157,7 @@ impl Cloud {
         let log = self.hostile.log();
         let mut text = format!("{} requests, faults {:?}\n", log.len(), self.hostile.faults());
         let start = log.first().map(|entry| entry.at);
-        for entry in &log[log.len().saturating_sub(60)..] {
+        for entry in &log[log.len().saturating_sub(120)..] {
             let after = start.map_or(0, |start| (entry.at - start).as_millis());
             let body: String = entry.body.to_string().chars().take(160).collect();
             text.push_str(&format!(
@@ -156,6 +165,7 @@ impl Cloud {
                 entry.kind, entry.method, entry.path, entry.fault, entry.upstream, entry.heard
             ));
         }
+        text.push_str(&self.downstream.log());
         text
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cloud::{Cloud, all, harbour};
-use crate::hostile::{ANYWHERE, Edit, Fault, PAYLOADS, Plan};
+use crate::hostile::{ANYWHERE, Edit, Fault, Kind, Plan};
 use ledger::{Ledger, Verb};
 use writers::Writer;
 
@@ -26,8 +26,15 @@ const WEB: usize = 1;
 const INSIDER: usize = 2;
 const NOBODY: usize = 3;
 
-/// Settings that make a copy look for what it missed often enough for a test.
-const SHORT_WAITS: &str = "";
+/// What goes wrong with webhooks and is told in some way. A gap of which only the numbers of
+/// transactions tell is looked into once in a while, so there is one.
+const HEARD_OF: [Fault; 5] = [
+    Fault::HookExpired,
+    Fault::HookGone,
+    Fault::ErrorPayload,
+    Fault::DuplicatePayload,
+    Fault::MissingPayload,
+];
 
 /// What came of a seed.
 struct Tally {
@@ -54,9 +61,10 @@ fn plan_of(seed: u64, token: &str) -> Plan {
         let often = if fault == Fault::RateLimit { 0.01 } else { 0.01 + chance.share() * 0.04 };
         plan.mix.push((fault, often));
     }
-    for fault in PAYLOADS {
+    for fault in HEARD_OF {
         plan.mix.push((fault, chance.share() * 0.06));
     }
+    plan.script.push((Kind::Payloads, 3 + chance.below(6), Fault::HiddenGap));
     plan.mix.push((Fault::ExpiredOffset, 0.3));
     plan.mix.push((Fault::SchemaChange, 0.2));
     plan.skew_ms = (chance.below(21) as i64 - 10) * 60_000;
@@ -64,7 +72,7 @@ fn plan_of(seed: u64, token: &str) -> Plan {
     let edit = |method, path: String, body| Edit { token: token.to_owned(), method, path, body };
     plan.edits = VecDeque::from([
         edit("POST", format!("{table}/fields"), json!({"name": "Late", "type": "singleLineText"})),
-        edit("PATCH", format!("{table}/fields/fldSTags000000000"), json!({"name": "Labels"})),
+        edit("PATCH", format!("{table}/fields/fldSPortName00000"), json!({"name": "Goes to"})),
         edit("PATCH", table.clone(), json!({"description": "What is on its way"})),
     ]);
     plan
@@ -72,7 +80,7 @@ fn plan_of(seed: u64, token: &str) -> Plan {
 
 /// Everything under one seed.
 fn run(seed: u64) -> Tally {
-    let mut cloud = Cloud::new(AT_FIRST, Plan::calm(), SHORT_WAITS);
+    let mut cloud = Cloud::new(AT_FIRST, Plan::calm(), "");
     let other = cloud.upstream.token("other");
     cloud.hostile.follow(plan_of(seed, &other));
     cloud.downstream.connect();

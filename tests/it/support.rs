@@ -267,6 +267,11 @@ impl Client {
         (status.code(), self.errors.iter().collect::<Vec<_>>().join("\n"))
     }
 
+    /// What standard error said since somebody asked last.
+    pub fn errors_so_far(&self) -> Vec<String> {
+        self.errors.try_iter().collect()
+    }
+
     /// The next line of standard error.
     pub fn error_line(&mut self) -> String {
         self.errors.recv_timeout(PATIENCE).expect("standard error ended")

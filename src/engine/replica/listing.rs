@@ -80,7 +80,8 @@ async fn list(held: &Held, session: &Session, table: TableId) -> Result<(), Faul
                 return schema::table_is_there(held, table, error).await.map(drop);
             }
         };
-        server_time = server_time.or(page.server_time);
+        // Of both clocks the one that is behind: nothing is left out then.
+        server_time = server_time.or(page.server_time.map(|time| time.min(began)));
         seen.extend(page.value.records.iter().map(|record| record.id));
         query.offset = page.value.offset;
         let offset = query.offset.clone().filter(|_| first);

@@ -37,7 +37,7 @@ pub(crate) async fn read(held: &Held, session: &Session, now: i64) -> Result<(),
 }
 
 async fn modified(held: &Held, session: &Session, table: TableId, since: i64) -> Result<(), Fault> {
-    let asking = held.asking();
+    let (asking, asked_at) = (held.asking(), held.now());
     let moment = quoted(&instant_text(since - OVERLAP));
     let after = |time: &str| format!("IS_AFTER({time},DATETIME_PARSE({moment}))");
     let formula = format!("OR({},{})", after("CREATED_TIME()"), after("LAST_MODIFIED_TIME()"));
@@ -48,7 +48,8 @@ async fn modified(held: &Held, session: &Session, table: TableId, since: i64) ->
             Ok(page) => page,
             Err(error) => return schema::table_is_there(held, table, error).await.map(drop),
         };
-        server_time = server_time.or(page.server_time);
+        // Of both clocks the one that is behind: nothing is left out then.
+        server_time = server_time.or(page.server_time.map(|time| time.min(asked_at)));
         query.offset = page.value.offset;
         let last = query.offset.is_none();
         let part = TableDelta { table, records: page.value.records, gone: Vec::new() };

@@ -4,7 +4,7 @@
 //! A payload says which records changed; what they are now is fetched, so hearing of a change
 //! twice does no harm. What may have been missed is listed again.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tablewright_core::Fault;
 use tablewright_core::model::{RecordId, TableId, WebhookId};
 
@@ -30,6 +30,9 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
     if let Some(hook) = state.hook {
         // Payloads nobody read in time are gone.
         if now - state.as_of < KEPT || now - hook.made_at < KEPT {
+            if state.alarm_due && now - state.alarm_at >= ALARMS {
+                held.note(|state| state.alarm(now, ALARMS)).await?;
+            }
             return Ok(true);
         }
         renew(held).await?;
@@ -37,15 +40,16 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
     if !held.options.webhooks || now < state.hook_again_at {
         return Ok(false);
     }
-    // No list of fields: a webhook that names one that is deleted goes silent for good.
-    let filters = json!({ "dataTypes": ["tableData", "tableFields", "tableMetadata"] });
-    let specification = json!({ "options": { "filters": filters } });
-    match session.create_webhook(&held.ask(), held.base, None, &specification).await {
-        Ok(made) => {
-            let hook = Hook { id: made.value.id.to_string(), cursor: 1, transaction: None, made_at: now };
+    match find_or_make(held, session, now).await {
+        Ok(hook) => {
             held.note(|state| {
                 state.hook = Some(hook);
-                state.no_hook = None;
+                // What changed before it was there is not told by it.
+                state.schema_due = true;
+                // What was deleted since the last listing is not told by it.
+                if state.no_hook.take().is_some() {
+                    state.list_all();
+                }
             })
             .await?;
             Ok(true)
@@ -62,6 +66,35 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is heard of.
+const DATA_TYPES: [&str; 3] = ["tableData", "tableFields", "tableMetadata"];
+
+/// True for a specification that hears of everything and nothing else: such as ours.
+fn hears_all(specification: &Value) -> bool {
+    let options = &specification["options"];
+    let Some(filters) = options["filters"].as_object() else { return false };
+    let narrower = filters.iter().any(|(key, value)| key != "dataTypes" && !value.is_null());
+    let types = filters.get("dataTypes").and_then(Value::as_array);
+    let all = types.is_some_and(|types| DATA_TYPES.iter().all(|wanted| types.iter().any(|t| t == wanted)));
+    all && !narrower
+}
+
+/// The webhook of before whose making was not heard of, or a new one. Airtable has room for few.
+async fn find_or_make(held: &Held, session: &Session, now: i64) -> Result<Hook, Error> {
+    let hook = |id: WebhookId, cursor| Hook { id: id.to_string(), cursor, transaction: None, made_at: now };
+    let listed = session.list_webhooks(&held.ask(), held.base).await?.value;
+    let left = listed.into_iter().find(|listed| {
+        listed.is_hook_enabled && listed.notification_url.is_none() && hears_all(&listed.specification)
+    });
+    if let Some(left) = left {
+        return Ok(hook(left.id, left.cursor_for_next_payload.max(1)));
+    }
+    // No list of fields: a webhook that names one that is deleted goes silent for good.
+    let specification = json!({ "options": { "filters": { "dataTypes": DATA_TYPES } } });
+    let made = session.create_webhook(&held.ask(), held.base, None, &specification).await?;
+    Ok(hook(made.value.id, 1))
 }
 
 /// Lets go of a webhook that cannot be relied on any more; everything is listed again.

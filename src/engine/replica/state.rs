@@ -115,6 +115,8 @@ pub(crate) struct State {
     pub(crate) false_alarms: u32,
     /// When a jump last had everything listed again.
     pub(crate) alarm_at: i64,
+    /// There was a jump since, too soon after it.
+    pub(crate) alarm_due: bool,
     /// Since when there are records to be fetched by id.
     pub(crate) dirty_since: Option<i64>,
 }
@@ -188,9 +190,11 @@ impl State {
     }
 
     /// The numbers of transactions jumped: something may have been missed, unless such alarms were
-    /// always false here.
+    /// always false here. One that comes too soon after another is put off.
     pub(crate) fn alarm(&mut self, now: i64, at_most_every_ms: i64) {
-        if self.false_alarms < FALSE_ALARMS && now - self.alarm_at >= at_most_every_ms {
+        let due = self.false_alarms < FALSE_ALARMS;
+        self.alarm_due = due && now - self.alarm_at < at_most_every_ms;
+        if due && !self.alarm_due {
             self.alarm_at = now;
             self.list_all();
         }

@@ -6,29 +6,38 @@ use serde_json::{Value, json};
 
 use super::ledger::{Ledger, Verb};
 use super::writers::{of_result, of_tool};
-use super::{AT_FIRST, SHORT_WAITS, ledger_at_first, settle};
+use super::{AT_FIRST, ledger_at_first, settle};
 use crate::cloud::{Cloud, harbour, try_all, until};
 use crate::hostile::{Fault, Kind, Plan};
 use crate::support::{Client, PATIENCE};
 
-/// Waits until the proxy has seen so many more requests of some kinds than `before`.
-fn seen(cloud: &Cloud, kinds: &[Kind], wanted: usize) {
+/// How many requests of these kinds the proxy has seen.
+fn count(cloud: &Cloud, kinds: &[Kind]) -> usize {
+    cloud.hostile.log().iter().filter(|entry| kinds.contains(&entry.kind)).count()
+}
+
+/// Waits until it has seen so many. Somebody asks for something now and then, so that a program
+/// that was killed is started again.
+fn seen(cloud: &Cloud, asking: &mut Client, kinds: &[Kind], wanted: usize) {
     until(PATIENCE, || {
-        let seen = cloud.hostile.log().iter().filter(|entry| kinds.contains(&entry.kind)).count();
-        if seen >= wanted { Ok(()) } else { Err(format!("{seen} of {wanted} requests")) }
+        let seen = count(cloud, kinds);
+        if seen >= wanted {
+            return Ok(());
+        }
+        asking.tools();
+        Err(format!("{seen} of {wanted} requests\n{}", cloud.told()))
     })
-    .unwrap();
+    .unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]
 fn a_copy_that_is_killed_goes_on() {
     let records = 650;
-    let cloud = Cloud::new(records, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(records, Plan::calm(), "");
     cloud.downstream.connect();
     let mut agent = cloud.downstream.agent();
-    let before = cloud.hostile.log().len();
     for kills in 1..=3 {
-        seen(&cloud, &[Kind::List, Kind::NextPage], before + 2 * kills);
+        seen(&cloud, &mut agent, &[Kind::List, Kind::NextPage], 2 * kills);
         assert!(cloud.downstream.data.kill_owner(), "somebody was copying");
     }
     settle(&cloud, &mut agent, &ledger_at_first(records), "kills while copying");
@@ -47,18 +56,19 @@ fn create(keys: &[String]) -> Value {
 
 #[test]
 fn writes_that_are_killed_are_never_done_twice() {
-    let cloud = Cloud::new(AT_FIRST, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(AT_FIRST, Plan::calm(), "");
     cloud.downstream.connect();
     let mut agent = cloud.downstream.agent();
-    ready(&mut agent);
+    let mut reader = cloud.downstream.agent();
+    ready(&mut reader);
     let ledger = ledger_at_first(AT_FIRST);
     for round in 0..4 {
         // The answer of the first or second request of the write does not come; the kill does.
         cloud.hostile.follow(Plan::scripted(&[(Kind::Create, round % 2, Fault::Silence)]));
         let keys: Vec<String> = (0..25).map(|n| format!("killed {round} {n:02}")).collect();
-        let sent = cloud.hostile.log().iter().filter(|entry| entry.kind == Kind::Create).count();
+        let sent = count(&cloud, &[Kind::Create]);
         let id = agent.begin("tools/call", create(&keys));
-        seen(&cloud, &[Kind::Create], sent + 1 + round % 2);
+        seen(&cloud, &mut reader, &[Kind::Create], sent + 1 + round % 2);
         assert!(cloud.downstream.data.kill_owner(), "somebody was writing");
         let said = of_tool(&agent.wait_for(id), keys.len());
         let mut ledger = ledger.lock().unwrap();
@@ -83,7 +93,7 @@ fn with_tasks(mut params: Value) -> Value {
 
 #[test]
 fn a_task_that_is_killed_goes_on_and_does_nothing_twice() {
-    let cloud = Cloud::new(0, Plan::calm(), SHORT_WAITS);
+    let cloud = Cloud::new(0, Plan::calm(), "");
     cloud.downstream.connect();
     let mut reader = cloud.downstream.agent();
     ready(&mut reader);
@@ -93,7 +103,7 @@ fn a_task_that_is_killed_goes_on_and_does_nothing_twice() {
     cloud.hostile.follow(Plan::mixed(9, &[Fault::ErrorAfter, Fault::ResetInBody], 0.05));
     let id = agent.request("tools/call", with_tasks(create(&keys)))["result"]["taskId"].clone();
     for kills in 1..=3 {
-        seen(&cloud, &[Kind::Create], kills * 20);
+        seen(&cloud, &mut reader, &[Kind::Create], kills * 20);
         assert!(cloud.downstream.data.kill_owner(), "somebody was writing");
     }
     let mut task = Value::Null;

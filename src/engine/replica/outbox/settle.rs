@@ -167,10 +167,12 @@ impl Shared {
         }
     }
 
-    /// What our time `at` is by Airtable's clock, a little earlier; `None` before it was seen.
+    /// What our time `at` is by Airtable's clock, a little earlier; `None` before it was seen. The
+    /// clock that dates answers may be another one than that of records, so of both times the
+    /// earlier counts: too early costs a longer look, too late makes records twice.
     pub(super) fn since(&self, at: i64) -> Option<i64> {
         let ahead = self.ahead.load(Ordering::Relaxed);
-        (ahead != UNKNOWN).then(|| at + ahead - MARGIN_MS)
+        (ahead != UNKNOWN).then(|| at + ahead.min(0) - MARGIN_MS)
     }
 
     /// The records of a table that were made since `at` by our clock; `None` when there are too
