@@ -61,7 +61,6 @@ impl Origin {
         match base.source() {
             Source::Local => Self::default(),
             Source::Replica { as_of } => Self { source: Some("replica"), age_seconds: age(context, as_of) },
-            Source::Live => Self { source: Some("live"), age_seconds: Some(0) },
         }
     }
 }

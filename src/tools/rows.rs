@@ -280,7 +280,6 @@ impl About {
         let (source, age_seconds) = match base.source() {
             Source::Local => ("local", Some(0)),
             Source::Replica { as_of } => ("replica", freshness::age(context, as_of)),
-            Source::Live => ("live", Some(0)),
         };
         let note = freshness::why_old(context, base);
         Self { returned, total, cursor: None, source, age_seconds, note }
