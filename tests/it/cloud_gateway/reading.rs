@@ -37,7 +37,7 @@ fn what_the_copy_cannot_know_is_asked_of_the_server_behind() {
         // A view's rows and order.
         goods("?view=By%20price"),
         goods("?recordMetadata[]=commentCount"),
-        goods("?filterByFormula=LAST_MODIFIED_TIME()%3E%272026-01-01%27"),
+        format!("/v0/{BASE}/Makers?filterByFormula=LAST_MODIFIED_TIME()%3E%272026-01-01%27"),
         goods("?includeDateDependencyMetadata=true"),
         // Refusals in its own words.
         goods("?fields[]=Nothing"),
