@@ -67,6 +67,13 @@ impl Guard {
         Some(true)
     }
 
+    /// Takes an answer about a record as the newest although something was heard since it was asked
+    /// for: of a write of ours, which is to be seen at once.
+    pub(crate) fn insist(&mut self, asked: u64, record: RecordId) {
+        self.next += 1;
+        self.heard.insert(record, Heard { asked, answered: self.next });
+    }
+
     /// True when a record was heard of after the request `asked` was sent.
     pub(crate) fn heard_since(&self, asked: u64, record: &RecordId) -> bool {
         self.heard.get(record).is_some_and(|heard| heard.answered > asked)
@@ -91,6 +98,19 @@ mod tests {
         assert_eq!(guard.admit(later, record), Some(true));
         guard.end(later);
         assert!(guard.heard.is_empty() && guard.open.is_empty(), "nothing is kept when nothing is under way");
+    }
+
+    #[test]
+    fn a_write_that_is_insisted_on_is_the_newest() {
+        let (mut guard, record) = (Guard::default(), RecordId::random());
+        let write = guard.begin();
+        let (page, other) = (guard.begin(), guard.begin());
+        assert_eq!(guard.admit(page, record), Some(true));
+        assert_eq!(guard.admit(write, record), Some(false), "who knows which was first");
+        guard.insist(write, record);
+        assert_eq!(guard.admit(other, record), Some(false));
+        let later = guard.begin();
+        assert_eq!(guard.admit(later, record), Some(true));
     }
 
     #[test]

@@ -214,7 +214,8 @@ impl Held {
     }
 
     /// Takes an answer into the copy, and `change` into its state, in one commit. Of records that
-    /// were heard of since the request nothing is taken; they are fetched again.
+    /// were heard of since the request nothing is taken; they are fetched again. So are they after a
+    /// write of ours, but what it answered is taken first: whoever wrote sees it.
     pub(crate) async fn take(
         &self,
         mut seen: Seen,
@@ -245,7 +246,11 @@ impl Held {
                 // A read and a write of ours crossed, and which one Airtable did first is not known:
                 // what was written is seen at once, and then asked for again. A record that is gone
                 // stays gone.
-                newest == Some(true) || newest == Some(false) && is_held(id)
+                let crossed = newest == Some(false) && is_held(id);
+                if crossed {
+                    self.guard().insist(seen.asked, id);
+                }
+                newest == Some(true) || crossed
             };
             part.records.retain(|record| admit(record.id));
             part.gone.retain(|id| admit(*id));
