@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::proxy::{Do, Proxy};
-use crate::cloud::{Downstream, Upstream, harbour};
+use crate::cloud::{Downstream, Upstream, all, harbour};
 use crate::long_writes::{self, poll, with_tasks};
 use crate::support::{Client, PATIENCE};
 
@@ -34,17 +34,9 @@ impl Away {
     /// Names of ports upstream that start so.
     fn names(&self, start: &str) -> Vec<String> {
         let mut insider = self.upstream.insider();
-        let filter = format!("LEFT({{Name}}, {}) = '{start}'", start.len());
-        let page = insider.structured(
-            "list_records",
-            json!({"base": harbour::BASE, "table": "Ports", "filter": filter, "format": "json"}),
-        );
-        page["records"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|r| r["fields"]["Name"].as_str().unwrap().to_owned())
-            .collect()
+        let ports = all(&mut insider, harbour::PORTS);
+        let names = ports.iter().filter_map(|port| Some(port["fields"]["Name"].as_str()?.to_owned()));
+        names.filter(|name| name.starts_with(start)).collect()
     }
 }
 
