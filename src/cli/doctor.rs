@@ -55,7 +55,7 @@ pub async fn run(global: &Global) -> anyhow::Result<()> {
                 State::Warning => "WARNING",
                 State::Failed => "FAILED",
             };
-            say(format_args!("  {state:7} {name}: {}", says.replace("; ", "\n          ")))?;
+            say(format_args!("  {state:7} {name}: {}", says.replace('\n', "\n          ")))?;
         }
     }
     if failed > 0 {

@@ -11,6 +11,7 @@ mod clients;
 mod cloud;
 mod cloud_gateway;
 mod conformance;
+mod connect;
 mod crash;
 mod design_laws;
 mod disk_full;

@@ -59,7 +59,7 @@ pub(super) async fn run(app: &App) -> Result<Value, Fault> {
             (true, false) => "warning",
             (true, true) => "ok",
         };
-        let says = [findings.failed, findings.warnings, findings.fine].concat().join("; ");
+        let says = [findings.failed, findings.warnings, findings.fine].concat().join("\n");
         checks.push(json!({ "name": profile.name, "state": state, "says": says }));
     }
     let known = |login: &str| listed.iter().any(|profile| profile.name == login);
@@ -87,9 +87,9 @@ async fn look(app: &App, profile: &Profile, findings: &mut Findings) {
             let apart = answer.server_time.map(|time| app.engine.clock().now_ms() - time);
             if let Some(apart) = apart.filter(|apart| apart.abs() > CLOCK_SLACK) {
                 findings.warnings.push(format!(
-                    "the clock of this machine is {} s {} Airtable's; set it",
+                    "set the clock of this machine: it is {} s {} Airtable's",
                     apart.abs() / 1_000,
-                    if apart > 0 { "before" } else { "behind" }
+                    if apart > 0 { "ahead of" } else { "behind" }
                 ));
             }
         }

@@ -72,7 +72,10 @@ fn disconnect_forgets_the_bases_when_it_is_told_to() {
     let upstream = Upstream::new();
     let here = two_bases(&upstream);
     let done = here.json(&["disconnect", "laptop", "--forget"]);
-    assert_eq!(done, json!({"disconnected": "laptop", "forgotten": ["appShop0000000000"], "webhooksLeft": []}));
+    assert_eq!(
+        done,
+        json!({"disconnected": "laptop", "forgotten": ["appShop0000000000"], "webhooksLeft": []})
+    );
     assert_eq!(here.json(&["base", "list"])[0]["name"], "Workshop");
 }
 

@@ -136,7 +136,9 @@ fn doctor_compares_the_clocks_and_counts_calls() {
     );
     let doctor = here.ok(&["doctor"]);
     assert!(
-        doctor.contains("WARNING login laptop:") && doctor.contains("before Airtable's; set it"),
+        doctor.contains("WARNING login laptop:")
+            && doctor.contains("set the clock")
+            && doctor.contains("ahead of Airtable's"),
         "{doctor}"
     );
     here.ok(&["connect", "--name", "laptop", "--list"]);
