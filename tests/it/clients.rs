@@ -95,8 +95,7 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("add_comment", with(&["record=recLamp0000000000", "text=bright"])),
         ("list_comments", with(&["record=recLamp0000000000"])),
         ("get_sync_status", vec![]),
-        ("sync_base", vec!["base=Shop".into()]),
-        ("wait_for_changes", vec!["base=Shop".into(), "timeout_seconds=1".into()]),
+        ("wait_for_changes", vec!["base=Shop".into(), "timeout_seconds=0".into()]),
         (
             "create_base",
             vec!["name=Other".into(), format!("tables=[{{\"name\":\"T\",\"fields\":[{text}]}}]")],
@@ -119,7 +118,9 @@ fn inspect_all(target: &[&str]) {
         serde_json::from_str(&run_client(inspect(target, &["--strict", "--method", "tools/list"]))).unwrap();
     let names: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), every_call().len());
+    // A base that lives here has no copy to bring up to date.
+    assert!(names.contains(&"sync_base"));
+    assert_eq!(names.len(), every_call().len() + 1);
     for (tool, arguments) in every_call() {
         assert!(names.contains(&tool));
         let mut method = vec!["--method", "tools/call", "--tool-name", tool];
