@@ -279,8 +279,8 @@ pub fn web_client(mut writer: Writer, address: &str, token: &str, requests: usiz
             headers.push(("Content-Type", "application/json"));
         }
         let answer = http(address, method, &path, &headers, text.as_bytes());
-        let json: Value =
-            serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{e}: {}", answer.body));
+        let json: Value = serde_json::from_str(&answer.body)
+            .unwrap_or_else(|e| panic!("{e}: {} {}", answer.head, answer.body));
         let said: Vec<Said> = match answer.status {
             200 => json["records"]
                 .as_array()
