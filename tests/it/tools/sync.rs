@@ -29,7 +29,7 @@ fn answers_say_where_they_come_from_and_fresh_ones_are_asked_for() {
         fresh["fresh"] = json!(true);
         let text = client.text("list_records", fresh);
         assert!(text.contains(&format!("Lamp\t{round}\n")), "{text}");
-        assert!(line(&text).contains("source replica, age 0 s"), "{text}");
+        assert!(line(&text).contains("source replica, age "), "{text}");
     }
     let mut old = list.clone();
     old["max_staleness"] = json!(86_400);
@@ -38,7 +38,8 @@ fn answers_say_where_they_come_from_and_fresh_ones_are_asked_for() {
         client.structured("search_records", json!({"base": "Shop", "query": "lamp", "format": "json"}));
     assert_eq!((&found["source"], found["age_seconds"].is_u64()), (&json!("replica"), true), "{found}");
     let described = client.structured("describe_base", json!({"base": "Shop", "fresh": true}));
-    assert_eq!((&described["source"], &described["age_seconds"]), (&json!("replica"), &json!(0)));
+    assert_eq!(described["source"], "replica");
+    assert!(described["age_seconds"].as_u64().is_some_and(|age| age < 30), "{described}");
     assert_eq!(described["tables"][0]["copying"], Value::Null, "{described}");
     let tried = json!({"formula": "{Stock} + 1", "base": "Shop", "table": "Goods", "fresh": true});
     assert_eq!(client.structured("evaluate_formula", tried)["source"], "replica");
