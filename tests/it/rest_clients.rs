@@ -39,7 +39,8 @@ fn against(data: &Data, flags: &[&str], client: impl FnOnce(&str) -> Command) ->
 fn in_front_of(data: Data, client: impl FnOnce(&str) -> Command) -> String {
     let settings = settings(&data);
     let up = Upstream::over(data, (WORKSHOP, "Workshop"), &["--config", &settings]);
-    let down = Downstream::new(&up, None).listen();
+    // All webhooks a base may have are the client's.
+    let down = Downstream::new(&up, None).with("webhooks = false").listen();
     let down = down.copied(WORKSHOP, &["Parts", "Suppliers%20%2F%20EU"]);
     run(&down.address, &down.token, client)
 }
