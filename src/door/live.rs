@@ -88,13 +88,6 @@ impl Call {
         !fresh && max_staleness.is_none_or(|most| age <= most.as_millis())
     }
 
-    /// Whether every table of a base is in the copy.
-    pub async fn is_whole(&self, base: BaseId) -> Result<bool, Fault> {
-        let schema = self.schema(base).await?;
-        let all = schema.tables.iter().all(|table| self.replica().is_ready(base, table.id));
-        Ok(all && self.replica().copies_all(base))
-    }
-
     /// Where answers about a base come from when nothing was read yet; absent for one the caller
     /// may not know of.
     pub fn origin_of(&self, base: BaseId) -> Option<Origin> {

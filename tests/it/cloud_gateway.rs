@@ -116,6 +116,14 @@ impl Downstream {
         Self { data, key, token: made.trim().to_owned(), server: None, address: String::new() }
     }
 
+    /// With another setting of `[sync]`.
+    pub fn with(self, setting: &str) -> Self {
+        let path = self.data.path().join("settings.toml");
+        let settings = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{settings}{setting}\n")).unwrap();
+        self
+    }
+
     fn command(&self, args: &[&str]) -> std::process::Command {
         let mut command = self.data.command(args);
         command.env("AIRTABLE_API_KEY", &self.key);

@@ -40,6 +40,11 @@ impl Filter {
         self.programs.iter().any(Program::is_volatile)
     }
 
+    /// True when it asks when records were edited.
+    pub fn asks_for_edits(&self) -> bool {
+        self.programs.iter().any(|program| !program.watched().is_empty())
+    }
+
     /// The places of the fields it reads.
     pub fn fields(&self) -> impl Iterator<Item = usize> {
         self.programs.iter().flat_map(|program| program.fields().iter().copied())

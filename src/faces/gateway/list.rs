@@ -46,7 +46,8 @@ pub(super) async fn list(
     let list = List::new(gateway, &view, named, &params, call.now())?;
     if is_copy {
         let is_known = |field| call.knows_names(&view, field) && !view.is_timely(field);
-        if !list.reads().all(is_known) || !is_shown(call, &view, places.as_deref(), &params.shape) {
+        let is_known = !list.asks_for_edits() && list.reads().all(is_known);
+        if !is_known || !is_shown(call, &view, places.as_deref(), &params.shape) {
             return Err(Refusal::not_in_copy());
         }
     }

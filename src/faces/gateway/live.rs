@@ -108,7 +108,7 @@ async fn read(
     if here {
         let again = Sent { body: Body::from(body.clone()), ..sent };
         match gateway.run(call, route.clone(), again).await {
-            Err(refusal) if may_be_otherwise(call, base, refusal.code).await? => {}
+            Err(refusal) if may_be_otherwise(refusal.code) => {}
             answer => return answer.map(Reply::Own),
         }
     }
@@ -118,18 +118,19 @@ async fn read(
 
 /// Whether Airtable may say something else than the copy: it may know what the copy does not, and
 /// whose words a refusal has is its own matter.
-async fn may_be_otherwise(call: &Call, base: BaseId, code: Code) -> Result<bool, Refusal> {
-    Ok(match code {
+fn may_be_otherwise(code: Code) -> bool {
+    matches!(
+        code,
         Code::NotReady
-        | Code::UnknownTable
-        | Code::UnknownField
-        | Code::UnknownView
-        | Code::InvalidArguments
-        | Code::InvalidCursor => true,
-        // A record of a table that is not copied is found through any other.
-        Code::UnknownRecord => !call.is_whole(base).await.map_err(refused)?,
-        _ => false,
-    })
+            | Code::UnknownTable
+            | Code::UnknownField
+            | Code::UnknownView
+            // A write may have made it beside what was written; and in a base a record is found
+            // through any table, copied or not.
+            | Code::UnknownRecord
+            | Code::InvalidArguments
+            | Code::InvalidCursor
+    )
 }
 
 async fn pass_on(

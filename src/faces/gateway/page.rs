@@ -112,6 +112,11 @@ impl<'a> List<'a> {
         })
     }
 
+    /// True when which rows it has depends on when they were edited.
+    pub(super) fn asks_for_edits(&self) -> bool {
+        self.filter.as_deref().is_some_and(Filter::asks_for_edits)
+    }
+
     /// The places of the fields that decide which rows it has and in which order.
     pub(super) fn reads(&self) -> impl Iterator<Item = usize> {
         let sorted = self.sorts.iter().filter_map(|sort| self.view.schema().field_index(sort.field));

@@ -46,6 +46,7 @@ fn what_the_copy_cannot_know_is_asked_of_the_server_behind() {
         goods("?offset=itrA1b2C3d4E5f6G7/recA1b2C3d4E5f6G7"),
         format!("/v0/{BASE}/Nothing"),
         format!("/v0/{BASE}/Goods/recshort"),
+        format!("/v0/{BASE}/Goods/recNobody00000000"),
         format!("/v0/meta/bases/{BASE}"),
         format!("/v0/meta/bases/{BASE}/views"),
         format!("/v0/meta/bases/{BASE}/shares"),
