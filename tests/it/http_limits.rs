@@ -266,7 +266,11 @@ fn pages_of_listed_origins_may_call_and_no_others() {
         "{}",
         refused.head
     );
-    assert!(refused.head.contains("access-control-expose-headers: mcp-session-id,x-tablewright-source,age,www-authenticate"));
+    assert!(
+        refused.head.contains(
+            "access-control-expose-headers: mcp-session-id,x-tablewright-source,age,www-authenticate"
+        )
+    );
     for origin in
         ["https://evil.example", "null", "https://app.example.org.evil.example", "http://app.example.org"]
     {
