@@ -279,8 +279,8 @@ pub fn web_client(mut writer: Writer, address: &str, token: &str, requests: usiz
             headers.push(("Content-Type", "application/json"));
         }
         let answer = http(address, method, &path, &headers, text.as_bytes());
-        let json: Value = serde_json::from_str(&answer.body)
-            .unwrap_or_else(|e| panic!("{e}: {} {}", answer.head, answer.body));
+        // What Airtable itself said, passed on before the table is copied, need not be JSON.
+        let json: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let said: Vec<Said> = match answer.status {
             200 => json["records"]
                 .as_array()
@@ -288,12 +288,12 @@ pub fn web_client(mut writer: Writer, address: &str, token: &str, requests: usiz
                 .iter()
                 .map(|record| Said::Done(record["id"].as_str().unwrap().to_owned()))
                 .collect(),
-            502 => {
-                assert_eq!(json["error"]["type"], "OUTCOME_UNKNOWN", "{json}");
-                vec![Said::Unknown(json.to_string()); order.len()]
+            503 if json["error"]["type"] == "RETRIABLE_ERROR" => {
+                vec![Said::Refused(json.to_string()); order.len()]
             }
-            400..500 | 503 => vec![Said::Refused(json.to_string()); order.len()],
-            status => panic!("{status}: {json}"),
+            400..500 => vec![Said::Refused(json.to_string()); order.len()],
+            500 | 502 | 503 => vec![Said::Unknown(answer.body.clone()); order.len()],
+            status => panic!("{status}: {} {}", answer.head, answer.body),
         };
         writer.note_down(&order, &said);
     }
