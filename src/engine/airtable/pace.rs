@@ -23,7 +23,7 @@ use super::{Ask, Error};
 use crate::store::Store;
 pub(super) use connect::Watch;
 use turns::{Asking, Key, MAX_WAITING, Turn, Turns};
-use window::Micros;
+use window::{Micros, QUIET_START};
 
 /// Gives out turns. Cheap to clone.
 #[derive(Clone)]
@@ -201,7 +201,7 @@ async fn keep_calling(shared: Weak<Shared>, changed: Arc<Notify>) {
 
 impl Pacer {
     pub(super) fn new(share: u64, penalty: Duration, clock: Arc<dyn Clock>, store: Store) -> Self {
-        let held = Held { turns: Turns::new(share), waiting: HashMap::new(), timer: None };
+        let held = Held { turns: Turns::new(share, QUIET_START), waiting: HashMap::new(), timer: None };
         let shared = Shared {
             held: Mutex::new(held),
             start: Instant::now(),

@@ -17,8 +17,9 @@ use crate::airtable::{Error, Payload, Session};
 const PAGES: usize = 100;
 /// How long until a webhook is tried again where it was refused, in milliseconds.
 const AGAIN_AFTER: i64 = 24 * 3_600_000;
-/// How often a jump in the numbers of transactions may have everything listed, in milliseconds.
-const ALARMS: i64 = 15 * 60_000;
+/// How often Airtable is asked whether the webhook still works, in milliseconds: one that does not
+/// may just have nothing to tell.
+const CHECK_EVERY: i64 = 5 * 60_000;
 /// How long payloads are kept by Airtable, in milliseconds.
 const KEPT: i64 = 7 * 24 * 3_600_000;
 
@@ -30,10 +31,12 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
     if let Some(hook) = state.hook {
         // Payloads nobody read in time are gone.
         if now - state.as_of < KEPT || now - hook.made_at < KEPT {
-            if state.alarm_due && now - state.alarm_at >= ALARMS {
-                held.note(|state| state.alarm(now, ALARMS)).await?;
+            if state.alarm_due {
+                held.note(|state| state.alarm(now)).await?;
             }
-            return Ok(true);
+            if now - hook.checked_at < CHECK_EVERY || works(held, session, &hook).await? {
+                return Ok(true);
+            }
         }
         renew(held).await?;
     }
@@ -68,6 +71,27 @@ pub(crate) async fn has_hook(held: &Held, session: &Session) -> Result<bool, Fau
     }
 }
 
+/// Whether the webhook is still there and in order.
+async fn works(held: &Held, session: &Session, hook: &Hook) -> Result<bool, Fault> {
+    let now = held.now();
+    let listed = session.list_webhooks(&held.ask(), held.base).await?.value;
+    let own = listed.into_iter().find(|listed| listed.id.to_string() == hook.id);
+    if own.as_ref().is_some_and(|own| own.is_hook_enabled && own.expires.is_none_or(|at| at > now)) {
+        held.remember(|state| {
+            if let Some(hook) = &mut state.hook {
+                hook.checked_at = now;
+            }
+        })
+        .await;
+        return Ok(true);
+    }
+    tracing::warn!(base = %held.base, "the webhook has stopped working; everything is listed again");
+    if let Some(own) = own {
+        let _ = session.delete_webhook(&held.ask(), held.base, own.id).await;
+    }
+    Ok(false)
+}
+
 /// What is heard of.
 const DATA_TYPES: [&str; 3] = ["tableData", "tableFields", "tableMetadata"];
 
@@ -83,7 +107,7 @@ fn hears_all(specification: &Value) -> bool {
 
 /// The webhook of before whose making was not heard of, or a new one. Airtable has room for few.
 async fn find_or_make(held: &Held, session: &Session, now: i64) -> Result<Hook, Error> {
-    let hook = |id: WebhookId, cursor| Hook { id: id.to_string(), cursor, transaction: None, made_at: now };
+    let hook = |id: WebhookId, cursor| Hook { id: id.to_string(), cursor, transaction: None, made_at: now, checked_at: now };
     let listed = session.list_webhooks(&held.ask(), held.base).await?.value;
     let left = listed.into_iter().find(|listed| {
         listed.is_hook_enabled && listed.notification_url.is_none() && hears_all(&listed.specification)
@@ -167,7 +191,7 @@ fn count(state: &mut State, payloads: &[Payload], now: i64) {
         last = last.max(Some(number));
     }
     if jumped {
-        state.alarm(now, ALARMS);
+        state.alarm(now);
     }
     if let Some(hook) = &mut state.hook {
         hook.transaction = last;

@@ -13,6 +13,8 @@ const MAX_DIRTY: usize = 5_000;
 /// Listings after a jump in the numbers of transactions that found nothing, before jumps are
 /// taken to mean nothing for this base.
 const FALSE_ALARMS: u32 = 3;
+/// Least time between two such listings, in milliseconds.
+const ALARM_PAUSE: i64 = 60_000;
 
 /// The webhook that tells of changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(crate) struct Hook {
     #[serde(default)]
     pub(crate) transaction: Option<i64>,
     pub(crate) made_at: i64,
+    /// When Airtable was last asked whether it still works.
+    #[serde(default)]
+    pub(crate) checked_at: i64,
 }
 
 /// How far the copy of a table is.
@@ -190,10 +195,11 @@ impl State {
     }
 
     /// The numbers of transactions jumped: something may have been missed, unless such alarms were
-    /// always false here. One that comes too soon after another is put off.
-    pub(crate) fn alarm(&mut self, now: i64, at_most_every_ms: i64) {
+    /// always false here. One that comes too soon after another is put off, the longer the more of
+    /// them were false.
+    pub(crate) fn alarm(&mut self, now: i64) {
         let due = self.false_alarms < FALSE_ALARMS;
-        self.alarm_due = due && now - self.alarm_at < at_most_every_ms;
+        self.alarm_due = due && now - self.alarm_at < ALARM_PAUSE << (2 * self.false_alarms.min(FALSE_ALARMS));
         if due && !self.alarm_due {
             self.alarm_at = now;
             self.list_all();

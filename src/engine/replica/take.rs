@@ -291,11 +291,8 @@ fn table_differences(was: &Table, is: &Table, changes: &mut Vec<SchemaChange>) {
     changes.extend(changed.chain(gone).map(|view| SchemaChange::ViewChanged { table, view }));
 }
 
-/// Tables of `is` that are new, and tables of `was` that are gone.
-pub(crate) fn tables_apart(was: &Base, is: &Base) -> (Vec<(BaseId, TableId)>, Vec<(BaseId, TableId)>) {
-    let beyond = |some: &Base, other: &Base| {
-        let tables = some.tables.iter().filter(|t| other.table_by_id(t.id).is_none());
-        tables.map(|t| (is.id, t.id)).collect()
-    };
-    (beyond(is, was), beyond(was, is))
+/// Tables of `some` that `other` has not.
+pub(crate) fn beyond(some: &Base, other: &Base) -> Vec<(BaseId, TableId)> {
+    let tables = some.tables.iter().filter(|t| other.table_by_id(t.id).is_none());
+    tables.map(|t| (some.id, t.id)).collect()
 }

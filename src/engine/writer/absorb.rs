@@ -58,7 +58,8 @@ pub(super) async fn absorb(
     let changed = !draft.touched.is_empty() || draft.schema_changed;
     if changed {
         collect(base, &mut draft, &mut batch);
-        (batch.new_tables, batch.gone_tables) = take::tables_apart(&before.schema, &draft.snapshot.schema);
+        batch.new_tables = take::beyond(&draft.snapshot.schema, &before.schema);
+        batch.gone_tables = take::beyond(&before.schema, &draft.snapshot.schema);
     }
     batch.replica = Some((base, taken.state.to_json()));
     let rows = taken.tables.iter().map(|table| table.rows.len()).sum();

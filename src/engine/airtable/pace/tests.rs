@@ -45,7 +45,7 @@ enum Event {
 /// Sends requests the given ways as fast as may be; when each arrived, by base.
 fn run(share: u64, ways: &[(usize, Way)]) -> HashMap<usize, Vec<Micros>> {
     let bases: Vec<BaseId> = (0..12).map(|n| BaseId::from_bytes(&[n])).collect();
-    let mut turns = Turns::new(share);
+    let mut turns = Turns::new(share, 0);
     let mut waiting = HashMap::new();
     for (base, way) in ways {
         let asking = asking(Some(bases[*base]), "caller", Priority::Interactive);
@@ -179,7 +179,7 @@ fn a_share_leaves_the_rest_to_others() {
 #[test]
 fn after_a_refusal_nothing_goes_out_until_the_penalty_is_over() {
     let (base, other) = (BaseId::from_bytes(&[1]), BaseId::from_bytes(&[2]));
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, 0);
     turns.refuse(&Key::Base(base), 30 * SECOND);
     let first = turns.ask(&asking(Some(base), "a", Priority::Interactive), SECOND).unwrap();
     assert!(turns.call(SECOND).is_empty());
@@ -193,7 +193,7 @@ fn after_a_refusal_nothing_goes_out_until_the_penalty_is_over() {
 #[test]
 fn turns_go_round_between_callers_and_bases() {
     let (a, b) = (BaseId::from_bytes(&[1]), BaseId::from_bytes(&[2]));
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, 0);
     let mut ask = |base, caller, priority| turns.ask(&asking(Some(base), caller, priority), 0).unwrap();
     let many: Vec<u64> = (0..20).map(|_| ask(a, "many", Priority::Interactive)).collect();
     let upkeep = ask(a, "upkeep", Priority::Sync);
@@ -207,7 +207,7 @@ fn turns_go_round_between_callers_and_bases() {
 #[test]
 fn what_is_handed_back_or_left_is_free_again() {
     let base = BaseId::from_bytes(&[1]);
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, 0);
     let who = asking(Some(base), "a", Priority::Interactive);
     let ids: Vec<u64> = (0..7).map(|_| turns.ask(&who, 0).unwrap()).collect();
     let mut called = turns.call(0);
@@ -221,13 +221,13 @@ fn what_is_handed_back_or_left_is_free_again() {
 
 #[test]
 fn what_waits_is_bounded_and_idle_bases_are_forgotten() {
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, 0);
     let who = asking(Some(BaseId::from_bytes(&[1])), "a", Priority::Sync);
     for _ in 0..MAX_WAITING {
         turns.ask(&who, 0).unwrap();
     }
     assert_eq!(turns.ask(&who, 0), None);
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, 0);
     for n in 0..3_000u32 {
         let now = Micros::from(n) * 2 * SECOND;
         let base = BaseId::from_bytes(&n.to_le_bytes());

@@ -52,6 +52,8 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) struct Turns {
     share: u64,
+    /// Nothing goes out to a base before then.
+    begins: Micros,
     pub(super) transit: Transit,
     windows: HashMap<Key, Window>,
     queues: HashMap<Key, Queue>,
@@ -62,9 +64,11 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    pub(super) fn new(share: u64) -> Self {
+    /// Turns from `begins` on.
+    pub(super) fn new(share: u64, begins: Micros) -> Self {
         Self {
             share,
+            begins,
             transit: Transit::default(),
             windows: HashMap::new(),
             queues: HashMap::new(),
@@ -76,7 +80,8 @@ impl Turns {
 
     fn window(&mut self, key: &Key) -> &mut Window {
         let per_second = if matches!(key, Key::Base(_)) { PER_BASE } else { PER_LOGIN };
-        self.windows.entry(key.clone()).or_insert_with(|| Window::new(per_second, self.share))
+        let (share, begins) = (self.share, self.begins);
+        self.windows.entry(key.clone()).or_insert_with(|| Window::new(per_second, share, begins))
     }
 
     /// Gets in line; the number it is called by. None when too many wait already.

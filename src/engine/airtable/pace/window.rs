@@ -8,6 +8,9 @@ pub(super) type Micros = u64;
 const SECOND: Micros = 1_000_000;
 /// Added to every second, because no two clocks run alike.
 const MARGIN: Micros = 3_000;
+/// How long a program that has just started keeps quiet: another one, or itself before a crash,
+/// may have sent something a moment ago.
+pub(super) const QUIET_START: Micros = SECOND + MARGIN;
 
 /// How long after it was sent a request may still be on its way.
 #[derive(Debug, Clone, Copy)]
@@ -61,12 +64,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Slots for `share` percent of `per_second` requests a second.
-    pub(super) fn new(per_second: u64, share: u64) -> Self {
+    /// Slots for `share` percent of `per_second` requests a second, free from `begins` on.
+    pub(super) fn new(per_second: u64, share: u64, begins: Micros) -> Self {
         // A part of a slot is a whole one that comes round more slowly.
         let slots = (per_second * share).div_ceil(100).max(1);
         let period = (slots * SECOND * 100).div_ceil(per_second * share.max(1)) + MARGIN;
-        Self { slots: vec![Slot::Free(0); slots as usize], period, refused_until: 0 }
+        Self { slots: vec![Slot::Free(begins); slots as usize], period, refused_until: 0 }
     }
 
     fn free_at(&self, slot: Slot, transit: &Transit) -> Option<Micros> {
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn a_share_has_its_part_of_the_slots_and_of_the_speed() {
         for (per_second, share) in [(5, 100), (5, 50), (5, 1), (5, 99), (50, 100), (50, 33)] {
-            let window = Window::new(per_second, share);
+            let window = Window::new(per_second, share, 0);
             let speed = window.slots.len() as f64 / (window.period - MARGIN) as f64 * SECOND as f64;
             let wanted = (per_second * share) as f64 / 100.0;
             assert!((speed - wanted).abs() < 0.001, "{per_second} {share}: {speed}");
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn a_request_that_waits_for_a_connection_has_not_arrived() {
         let mut transit = Transit::default();
-        let mut window = Window::new(1, 100);
+        let mut window = Window::new(1, 100, 0);
         window.take(0, 1);
         window.sent(0, 1, 0, false);
         assert_eq!(window.next(&transit), Some((0, FIRST_ALLOWANCE + SECOND + MARGIN)));
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     fn a_large_body_is_on_its_way_until_the_answer() {
         let transit = Transit::default();
-        let mut window = Window::new(1, 100);
+        let mut window = Window::new(1, 100, 0);
         window.take(0, 1);
         window.sent(0, 1, 0, true);
         assert_eq!(window.next(&transit), None);
