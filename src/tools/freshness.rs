@@ -16,7 +16,7 @@ const NAMES: usize = 5;
 /// How fresh an answer has to be: of bases in Airtable, which are read from a copy.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Freshness {
-    /// Oldest copy to answer from, in seconds.
+    /// Oldest copy, in seconds.
     #[serde(default, deserialize_with = "seconds")]
     #[schemars(with = "Option<u64>")]
     max_staleness: Option<u64>,

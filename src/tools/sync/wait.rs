@@ -167,7 +167,7 @@ impl Tool for WaitForChanges {
                 return told(context, &view, kept, next, more, schema, &args);
             }
             if !more {
-                let _ = tokio::time::timeout_at(deadline, follow.wait()).await.unwrap_or(Ok(()))?;
+                tokio::time::timeout_at(deadline, follow.wait()).await.unwrap_or(Ok(()))?;
             }
         }
     }
