@@ -107,7 +107,13 @@ fn hears_all(specification: &Value) -> bool {
 
 /// The webhook of before whose making was not heard of, or a new one. Airtable has room for few.
 async fn find_or_make(held: &Held, session: &Session, now: i64) -> Result<Hook, Error> {
-    let hook = |id: WebhookId, cursor| Hook { id: id.to_string(), cursor, transaction: None, made_at: now, checked_at: now };
+    let hook = |id: WebhookId, cursor| Hook {
+        id: id.to_string(),
+        cursor,
+        transaction: None,
+        made_at: now,
+        checked_at: now,
+    };
     let listed = session.list_webhooks(&held.ask(), held.base).await?.value;
     let left = listed.into_iter().find(|listed| {
         listed.is_hook_enabled && listed.notification_url.is_none() && hears_all(&listed.specification)

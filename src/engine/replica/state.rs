@@ -199,7 +199,8 @@ impl State {
     /// them were false.
     pub(crate) fn alarm(&mut self, now: i64) {
         let due = self.false_alarms < FALSE_ALARMS;
-        self.alarm_due = due && now - self.alarm_at < ALARM_PAUSE << (2 * self.false_alarms.min(FALSE_ALARMS));
+        self.alarm_due =
+            due && now - self.alarm_at < ALARM_PAUSE << (2 * self.false_alarms.min(FALSE_ALARMS));
         if due && !self.alarm_due {
             self.alarm_at = now;
             self.list_all();

@@ -199,7 +199,7 @@ fn whoever_waits_for_a_listing_hears_how_far_it_is() {
     let call = json!({"name": "sync_base", "arguments": arguments, "_meta": {"progressToken": "p"}});
     let done = client.request("tools/call", call)["result"]["structuredContent"].clone();
     assert_eq!(done["tables"][1]["records"], 452, "{done}");
-    let told = client.aside.iter().filter(|message| message["method"] == "notifications/progress");
+    let mut told = client.aside.iter().filter(|message| message["method"] == "notifications/progress");
     let last = told.next_back().unwrap();
     assert_eq!(last["params"]["total"], 452.0, "{last}");
     assert!(last["params"]["progress"].as_f64().unwrap() >= 100.0, "{last}");
