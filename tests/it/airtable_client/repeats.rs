@@ -98,7 +98,7 @@ async fn a_create_is_repeated_after_one_too_many_and_when_nothing_was_connected(
     drop(unused);
     let nobody = Upstream::with(vec![], |options| {
         options.endpoint_url = address;
-        options.patience_seconds = 1;
+        options.patience_seconds = 3;
     })
     .await;
     let error = nobody.create().await.unwrap_err();
@@ -145,7 +145,7 @@ async fn a_refusal_after_an_unanswered_attempt_is_no_proof() {
 async fn silence_and_floods_end() {
     let upstream = Upstream::with(vec![Reply::Silence], |options| {
         options.timeout_seconds = 1;
-        options.patience_seconds = 1;
+        options.patience_seconds = 3;
     })
     .await;
     let error = upstream.session.get(&ask(), base(), "T", record(1)).await.unwrap_err();
