@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 mod comments;
 mod error;
+mod flight;
 mod forward;
 mod login;
 mod meta;
@@ -243,6 +244,7 @@ struct Shared {
     /// rest of a start.
     client: OnceLock<Result<reqwest::Client, String>>,
     pacer: pace::Pacer,
+    flights: flight::Flights,
     budget: budget::Budget,
 }
 
@@ -268,6 +270,7 @@ impl Airtable {
             content: address(options.content())?,
             options: options.clone(),
             client: OnceLock::new(),
+            flights: flight::Flights::default(),
             pacer: pace::Pacer::new(options.share_percent, penalty, clock.clone(), store.clone()),
             budget: budget::Budget::new(options.monthly_calls, clock, store),
         };

@@ -61,11 +61,21 @@ impl Session {
             }
             Ok(answer.clone())
         };
-        match self.exchange(None, ask, &request, read).await {
+        let send = async |permit| match self.exchange(permit, ask, &request, read).await {
             Ok(answer) => Ok(answer.value.into()),
             Err(Ended::Said { answer, .. }) => Ok(answer.into()),
             Err(Ended::Failed(error)) => Err(error),
+        };
+        if request.method != Method::GET {
+            return send(None).await;
         }
+        let key = format!("{} {}", self.profile, request.url);
+        let turn = || async {
+            let permit = self.permit(ask, Some(base)).await?;
+            shared.flights.gone(&key);
+            send(Some(permit)).await
+        };
+        shared.flights.share(&key, turn).await
     }
 }
 
