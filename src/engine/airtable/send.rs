@@ -30,6 +30,8 @@ const LARGE: usize = 64 * 1024;
 const BILLING_LIMIT: &str = "PUBLIC_API_BILLING_LIMIT_EXCEEDED";
 /// Most times one request is sent.
 const MAX_ATTEMPTS: u32 = 8;
+/// The same where no connection was made.
+const MAX_CONNECTS: u32 = 2;
 /// The first wait before a request is sent again is at most this; each further one twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -316,7 +318,9 @@ impl Session {
             };
             let again = request.repeat != Repeat::Never || !uncertain;
             let at = Instant::now() + least.max(jitter(attempt));
-            if !again || attempt >= MAX_ATTEMPTS || at > until {
+            // Nobody is there: whoever waits hears of it soon.
+            let most = if matches!(error, Error::NotSent(_)) { MAX_CONNECTS } else { MAX_ATTEMPTS };
+            if !again || attempt >= most || at > until {
                 return Err(failed(error, uncertain));
             }
             sleep_until(at).await;
