@@ -17,6 +17,7 @@ pub mod write;
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
@@ -124,6 +125,7 @@ fn look_first(path: &Path, shown: &str) -> Result<(), Error> {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+    directory: Arc<Path>,
 }
 
 impl Store {
@@ -156,10 +158,15 @@ impl Store {
                     error
                 }
             })?;
-        let store = Self { pool };
+        let store = Self { pool, directory: path.parent().unwrap_or(path).into() };
         store.check_ours(&shown).await?;
         migrate::run(&store.pool, &shown).await?;
         Ok(store)
+    }
+
+    /// Where the database lies, for what belongs beside it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     async fn check_ours(&self, shown: &str) -> Result<(), Error> {

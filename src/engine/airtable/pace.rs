@@ -1,5 +1,6 @@
 //! Turns: requests go out as fast as Airtable bears, and whoever waits gets a fair part.
 
+mod before;
 mod connect;
 mod queue;
 #[cfg(test)]
@@ -21,9 +22,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::budget::Call;
 use super::{Ask, Error};
 use crate::store::Store;
+use before::LastRequest;
 pub(super) use connect::Watch;
 use turns::{Asking, Key, MAX_WAITING, Turn, Turns};
-use window::{Micros, QUIET_START};
+use window::Micros;
 
 /// Gives out turns. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub(super) struct Pacer {
 
 struct Shared {
     held: Mutex<Held>,
+    last_request: LastRequest,
     /// The start of the time `Turns` goes by.
     start: Instant,
     penalty: Duration,
@@ -84,6 +87,7 @@ impl Permit {
     pub(super) fn sent(&mut self, large: bool) {
         self.call.spend();
         self.state = State::Sent;
+        self.shared.last_request.note();
         let now = self.shared.now();
         self.shared.change(|turns| turns.sent(&self.turn, now, large));
     }
@@ -201,8 +205,11 @@ async fn keep_calling(shared: Weak<Shared>, changed: Arc<Notify>) {
 
 impl Pacer {
     pub(super) fn new(share: u64, penalty: Duration, clock: Arc<dyn Clock>, store: Store) -> Self {
-        let held = Held { turns: Turns::new(share, QUIET_START), waiting: HashMap::new(), timer: None };
+        let last_request = LastRequest::in_directory(store.directory());
+        let turns = Turns::new(share, last_request.quiet());
+        let held = Held { turns, waiting: HashMap::new(), timer: None };
         let shared = Shared {
+            last_request,
             held: Mutex::new(held),
             start: Instant::now(),
             penalty,

@@ -8,9 +8,9 @@ pub(super) type Micros = u64;
 const SECOND: Micros = 1_000_000;
 /// Added to every second, because no two clocks run alike.
 const MARGIN: Micros = 3_000;
-/// How long a program that has just started keeps quiet: another one, or itself before a crash,
-/// may have sent something a moment ago.
-pub(super) const QUIET_START: Micros = SECOND + MARGIN;
+/// How long after a request of a program that ran before the first one goes out: a second, and the
+/// time that request may have been on its way.
+pub(super) const QUIET_START: Micros = SECOND + MARGIN + 50_000;
 
 /// How long after it was sent a request may still be on its way.
 #[derive(Debug, Clone, Copy)]
