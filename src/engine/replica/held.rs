@@ -296,9 +296,13 @@ impl Held {
         Ok(ids.filter(|id| !seen.contains(id) && !guard.heard_since(asked, id)).collect())
     }
 
-    /// Somebody reads.
+    /// Somebody reads. When nobody has for a while, news are looked for again from now on.
     pub(crate) fn touch(&self) {
-        self.last_read.store(self.now(), Ordering::Relaxed);
+        let now = self.now();
+        let quiet = now.saturating_sub(self.last_read.swap(now, Ordering::Relaxed)).max(0).unsigned_abs();
+        if quiet >= self.options.active_seconds * 1_000 {
+            self.news.notify_one();
+        }
     }
 
     /// When somebody last read, in milliseconds.

@@ -64,11 +64,15 @@ pub(crate) async fn news(held: Arc<Held>, stop: CancellationToken) {
 /// How long a copy that is there already waits after a start.
 async fn first_pause(held: &Held) -> Duration {
     let state = held.state().await;
-    if !state.is_copied() || !state.is_settled() {
+    let idle = Duration::from_secs(held.options.idle_seconds);
+    // Whoever fills the copy asks for news when that is done.
+    if !state.is_copied() {
+        return idle;
+    }
+    if !state.is_settled() {
         return Duration::ZERO;
     }
-    let age = Duration::from_millis((held.now() - state.as_of).max(0).unsigned_abs());
-    Duration::from_secs(held.options.idle_seconds).saturating_sub(age)
+    idle.saturating_sub(Duration::from_millis((held.now() - state.as_of).max(0).unsigned_abs()))
 }
 
 /// Lists tables that are due, until stopped.

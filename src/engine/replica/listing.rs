@@ -26,6 +26,7 @@ pub(crate) async fn list_due(held: &Held) -> Result<(), Fault> {
         tables.sort();
         tables.first().map(|(_, id)| *id)
     };
+    let mut listed = false;
     // Before the first page the webhook must be there: what changes from then on is told by it.
     while let Some(table) = due(&held.state().await) {
         let session = held.session().await?;
@@ -34,8 +35,11 @@ pub(crate) async fn list_due(held: &Held) -> Result<(), Fault> {
         }
         super::payloads::has_hook(held, &session).await?;
         list(held, &session, table).await?;
+        listed = true;
     }
-    held.news.notify_one();
+    if listed {
+        held.news.notify_one();
+    }
     Ok(())
 }
 
@@ -112,7 +116,6 @@ async fn list(held: &Held, session: &Session, table: TableId) -> Result<(), Faul
     })
     .await?;
     held.listed.send_modify(|shown| shown.retain(|(id, _)| *id != table));
-    held.news.notify_one();
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Looking for changes at somebody's wish, and what a reader has to know of a copy.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tablewright_core::model::{BaseId, TableId};
 use tablewright_core::{Code, Fault};
@@ -61,12 +60,9 @@ impl Replica {
     pub fn touch(&self, base: BaseId) {
         let Some(copy) = self.copy(base) else { return };
         let held = &copy.held;
-        let (now, turn) = (held.now(), held.turns.borrow().clone());
-        let active = Duration::from_secs(held.options.active_seconds).as_millis();
-        let quiet = u128::from((now - held.last_read()).max(0).unsigned_abs());
         held.touch();
-        // Otherwise it is looked at already.
-        if quiet >= active || turn.failure.is_some() && now - turn.began > TRY_AGAIN {
+        let turn = held.turns.borrow().clone();
+        if turn.failure.is_some() && held.now() - turn.began > TRY_AGAIN {
             held.news.notify_one();
         }
     }
