@@ -21,7 +21,7 @@ use crate::store::Store;
 
 /// How long before its end an access token is replaced, in milliseconds.
 const BEFORE_END: i64 = 60_000;
-/// Times a refresh is tried before it is given up for now.
+/// Times a refresh is tried in a row.
 const ATTEMPTS: u32 = 3;
 /// The pause after the first try that failed; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
