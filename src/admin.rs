@@ -13,6 +13,7 @@ use tablewright_core::model::BaseId;
 use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Rights, TableView};
+use tablewright_engine::base::changes::Author;
 use tablewright_engine::base_file::{self, beside};
 use tablewright_formula::Problem;
 
@@ -176,7 +177,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
                 );
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
-            app.engine.delete(id, "local".into()).await?;
+            app.engine.delete(id, Author::of("local", "cli")).await?;
             Ok(json!({"deleted": id, "name": name}))
         }
         Command::CreateToken { name, scopes, profile } => {
@@ -285,7 +286,9 @@ pub async fn take_in(app: &App, loaded: base_file::Loaded, progress: Progress) -
         .map(|(table, field)| format!("{}.{}", table.name, field.name))
         .collect();
     progress("", 0, records);
-    app.engine.import(loaded, "local".into(), Box::new(move |done| progress("", done, records))).await?;
+    app.engine
+        .import(loaded, Author::of("local", "cli"), Box::new(move |done| progress("", done, records)))
+        .await?;
     Ok(json!({"id": id, "name": name, "tables": tables, "records": records, "notComputed": not_computed}))
 }
 

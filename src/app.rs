@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tablewright_door::{Door, Tasks, Tokens, Webhooks};
+use tablewright_door::{Door, Plans, Tasks, Tokens, Webhooks};
 use tablewright_engine::Engine;
 use tablewright_engine::airtable::Airtable;
 use tablewright_engine::airtable::profiles::Profiles;
@@ -77,9 +77,10 @@ impl App {
         files.set_reader(std::env::current_exe().context("this program does not know where it is")?);
         // Before anything is written: from now on what webhooks want to hear is noted.
         let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
+        let plans = Plans::new(engine.clone(), config.approval.clone());
         let (registry, door, tasks) = (
             Arc::new(registry),
-            Door::new(engine.clone(), files.clone(), replica.clone()),
+            Door::new(engine.clone(), files.clone(), replica.clone(), plans),
             Tasks::new(engine.clone()),
         );
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;

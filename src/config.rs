@@ -30,6 +30,8 @@ pub struct Config {
     pub tools: Selection,
     /// What callers may do at most; read-only unless allowed.
     pub allow: Rights,
+    /// Plans, and which writes somebody has to approve.
+    pub approval: tablewright_door::approval::Options,
     /// Files that attachment cells name.
     pub attachments: tablewright_engine::files::Options,
     /// Fetching from addresses that callers name.
@@ -54,6 +56,9 @@ impl Config {
         let value = |place: &str, reason: String| Err(Error::Value { place: place.to_owned(), reason });
         if let Err((key, reason)) = self.answers.check() {
             return value(&format!("answers.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.approval.check() {
+            return value(&format!("approval.{key}"), reason);
         }
         if let Err((key, reason)) = self.attachments.check() {
             return value(&format!("attachments.{key}"), reason);

@@ -10,6 +10,7 @@ use tablewright_core::secret::Secret;
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::profiles::{Kind, Profile, Returned, revealed};
 use tablewright_engine::airtable::{Ask, ListedBase, Session};
+use tablewright_engine::base::changes::Author;
 
 use crate::app::App;
 
@@ -137,7 +138,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
             let (mut forgotten, mut left) = (Vec::new(), Vec::new());
             if and_bases {
                 for (base, _) in app.replica.bases().into_iter().filter(|(_, cloud)| cloud.profile == name) {
-                    left.extend(app.replica.forget(base, "local").await?);
+                    left.extend(app.replica.forget(base, &Author::of("local", "cli")).await?);
                     forgotten.push(base);
                 }
             }
@@ -152,7 +153,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 );
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
-            let left = app.replica.forget(id, "local").await?;
+            let left = app.replica.forget(id, &Author::of("local", "cli")).await?;
             Ok(json!({ "forgotten": id, "name": name, "webhookLeft": left }))
         }
         Command::Check => check::run(app).await,

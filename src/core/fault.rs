@@ -64,6 +64,18 @@ pub enum Code {
     OutcomeUnknown,
     /// The copy of the base or table is still being made.
     NotReady,
+    /// No such plan of this caller.
+    UnknownPlan,
+    /// What a plan is about changed since it was made.
+    PlanStale,
+    /// A person has to approve this first, and has not.
+    ApprovalNeeded,
+    /// Somebody was asked, and said no.
+    Declined,
+    /// More than this caller may write, delete or ask for.
+    BudgetExceeded,
+    /// The same write failed, or was repeated, too often.
+    CircuitOpen,
     /// A fault of ours; the details are in the log.
     Internal,
 }
@@ -100,6 +112,12 @@ impl Code {
             Self::UpstreamRefused => "upstream_refused",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::NotReady => "not_ready",
+            Self::UnknownPlan => "unknown_plan",
+            Self::PlanStale => "plan_stale",
+            Self::ApprovalNeeded => "approval_needed",
+            Self::Declined => "declined",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::CircuitOpen => "circuit_open",
             Self::Internal => "internal",
         }
     }

@@ -10,8 +10,8 @@ pub mod schema;
 pub use cell::Cell;
 pub use field::{Choice, Field, FieldType};
 pub use id::{
-    AttachmentId, BaseId, ChoiceId, CommentId, FieldId, Id, RecordId, TableId, UserId, ViewId, WebhookId,
-    WorkspaceId,
+    AttachmentId, BaseId, CallId, ChoiceId, CommentId, FieldId, Id, PlanId, RecordId, TableId, UserId,
+    ViewId, WebhookId, WorkspaceId,
 };
 pub use person::Person;
 pub use reference::Reference;

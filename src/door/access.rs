@@ -205,6 +205,10 @@ pub struct Caller {
     pub rights: Rights,
     /// The login at Airtable whose bases alone they see; all bases when absent.
     pub profile: Option<Arc<str>>,
+    /// The program they use, as it names itself; empty when it does not.
+    pub client: Arc<str>,
+    /// The conversation they are in; empty outside of one.
+    pub session: Arc<str>,
 }
 
 impl Caller {
@@ -213,8 +217,19 @@ impl Caller {
         Person::of(&self.principal)
     }
 
+    /// Somebody outside of a conversation.
+    pub fn known(
+        principal: impl Into<Arc<str>>,
+        face: &'static str,
+        rights: Rights,
+        profile: Option<Arc<str>>,
+    ) -> Self {
+        let principal = principal.into();
+        Self { principal, face, rights, profile, client: "".into(), session: "".into() }
+    }
+
     /// The user of this machine.
     pub fn local(face: &'static str, rights: Rights) -> Self {
-        Self { principal: "local".into(), face, rights, profile: None }
+        Self::known("local", face, rights, None)
     }
 }

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{Base, BaseId, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId, CallId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::Ask;
 use tablewright_engine::base::Change;
+use tablewright_engine::base::changes::Author;
 use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
 use tablewright_engine::replica::{Replica, Source, Want};
@@ -18,11 +19,16 @@ use tokio::sync::broadcast;
 
 use crate::access::Caller;
 use crate::attachments::{self, FailedFile};
+use crate::careful::Mode;
 use crate::live::Origin;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
+use crate::plans::Plans;
 use crate::tasks::TaskPart;
 use crate::view::{BaseView, TableView};
+
+/// Most records an audit line names.
+const MAX_NOTED: usize = 1_000;
 
 /// The door of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -30,12 +36,18 @@ pub struct Door {
     engine: Engine,
     files: Files,
     replica: Replica,
+    plans: Plans,
 }
 
 impl Door {
     /// The door to everything `engine`, `files` and `replica` hold.
-    pub fn new(engine: Engine, files: Files, replica: Replica) -> Self {
-        Self { engine, files, replica }
+    pub fn new(engine: Engine, files: Files, replica: Replica, plans: Plans) -> Self {
+        Self { engine, files, replica, plans }
+    }
+
+    /// The plans.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// The files of attachments.
@@ -70,10 +82,15 @@ impl Door {
             engine: self.engine.clone(),
             files: self.files.clone(),
             replica: self.replica.clone(),
+            plans: self.plans.clone(),
+            mode: Mode::default(),
             want: Want::default(),
             origin: None,
             caller,
-            action: action.to_owned(),
+            action: action.into(),
+            id: CallId::random().to_string().into(),
+            plan: None,
+            records: Vec::new(),
             started: Instant::now(),
             base: None,
             table: None,
@@ -87,10 +104,18 @@ pub struct Call {
     engine: Engine,
     files: Files,
     replica: Replica,
+    plans: Plans,
+    pub(crate) mode: Mode,
     want: Want,
     origin: Option<Origin>,
     caller: Caller,
-    action: String,
+    action: Arc<str>,
+    /// The same in the audit line and in all commits it makes.
+    id: Arc<str>,
+    /// The plan it carries out.
+    pub(crate) plan: Option<Arc<str>>,
+    /// Records it named.
+    records: Vec<RecordId>,
     started: Instant,
     base: Option<BaseId>,
     table: Option<TableId>,
@@ -106,6 +131,11 @@ impl Call {
     /// The files of attachments.
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// The plans.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// This moment, in milliseconds since the epoch.
@@ -144,6 +174,9 @@ impl Call {
     /// The tables and fields of a base, without reading its records.
     pub async fn schema(&self, base: BaseId) -> Result<Arc<Base>, Fault> {
         self.require_seen(base)?;
+        if let Some(draft) = self.draft(base) {
+            return Ok(draft.schema.clone());
+        }
         self.engine.schema(base).await
     }
 
@@ -209,7 +242,11 @@ impl Call {
     pub(crate) async fn held(&self, base: BaseId) -> Result<BaseView, Fault> {
         // The source first: what is read afterwards is at least as new.
         let source = self.replica.source(base);
-        Ok(BaseView::new(self.engine.snapshot(base).await?, source))
+        let held = match self.draft(base) {
+            Some(draft) => draft,
+            None => self.engine.snapshot(base).await?,
+        };
+        Ok(BaseView::new(held, source))
     }
 
     /// When a base came into the store, in milliseconds since the epoch.
@@ -281,15 +318,19 @@ impl Call {
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
         attachments::leave_out(&mut plan, &refused)?;
+        if let Some(done) = self.rehearsed(&plan).await {
+            let mut outcome = done?;
+            attachments::put_back(&mut outcome, refused);
+            return Ok(outcome);
+        }
+        let expect = self.admit(&plan).await?;
         let mut outcome = if self.replica.holds(plan.base) {
-            let (by, face) = (self.caller.principal.clone(), self.caller.face);
-            let done = self.replica.write(plan.base, plan.write, &by, face, part).await;
+            let done = self.replica.write(plan.base, plan.write, &self.author(), part).await;
             self.note_answer(&done);
             done?
         } else {
             let audit = self.audit_with_commit();
-            let by = self.caller.principal.to_string();
-            self.engine.commit_part(plan.base, plan.write, by, part, audit).await?
+            self.engine.commit_part(plan.base, plan.write, expect, self.author(), part, audit).await?
         };
         attachments::put_back(&mut outcome, refused);
         Ok(outcome)
@@ -341,6 +382,25 @@ impl Call {
         }
     }
 
+    /// Who makes the commits of this call.
+    pub fn author(&self) -> Author {
+        Author {
+            principal: self.caller.principal.clone(),
+            face: self.caller.face.into(),
+            action: self.action.clone(),
+            client: self.caller.client.clone(),
+            session: self.caller.session.clone(),
+            call: self.id.clone(),
+            plan: self.plan.clone(),
+        }
+    }
+
+    /// Notes records a call is about, for the audit line.
+    pub fn about_records(&mut self, records: impl IntoIterator<Item = RecordId>) {
+        let room = MAX_NOTED.saturating_sub(self.records.len());
+        self.records.extend(records.into_iter().take(room));
+    }
+
     fn entry(&self, outcome: &str) -> AuditEntry {
         let target = match (self.base, self.table) {
             (Some(base), Some(table)) => format!("{base}/{table}"),
@@ -349,12 +409,12 @@ impl Call {
         };
         AuditEntry {
             at: self.engine.clock().now_ms(),
-            principal: self.caller.principal.to_string(),
-            face: self.caller.face,
-            action: self.action.clone(),
+            author: self.author(),
             target,
+            records: self.records.clone(),
             outcome: outcome.to_owned(),
             duration_us: self.started.elapsed().as_micros() as i64,
+            upstream: 0,
         }
     }
 }

@@ -12,6 +12,7 @@ use tablewright_engine::{CommentEdit, CommentPlace};
 use crate::access::Need;
 use crate::call::Call;
 use crate::people;
+use crate::rehearsal::Step;
 use crate::view::TableView;
 
 impl Call {
@@ -105,6 +106,40 @@ impl Call {
         if view.base().is_cloud() { Ok(people::within(view)) } else { self.people().await }
     }
 
+    /// What an edit would do, and the comment as it would be.
+    async fn comment_step(
+        &mut self,
+        view: &TableView,
+        record: RecordId,
+        edit: &CommentEdit,
+    ) -> Result<(Step, Option<Comment>), Fault> {
+        let now = self.now();
+        let held = match edit {
+            CommentEdit::Add { .. } => None,
+            CommentEdit::Replace { comment, .. } | CommentEdit::Remove { comment, .. } => {
+                let all = self.comments(view, record).await?;
+                all.into_iter().find(|held| held.id == *comment)
+            }
+        };
+        let before = held.as_ref().map(|comment| comment.text.clone());
+        let after = match edit {
+            CommentEdit::Add { author, text, parent, known } => {
+                Some(Comment::new(author, text, *parent, known, now)?)
+            }
+            CommentEdit::Replace { text, known, .. } => {
+                let mut edited = held;
+                if let Some(comment) = &mut edited {
+                    comment.edit(text, known, now)?;
+                }
+                edited
+            }
+            CommentEdit::Remove { .. } => None,
+        };
+        let (base, table) = (view.base().schema().id, view.schema().id);
+        let text = after.as_ref().map(|comment| comment.text.clone());
+        Ok((Step::Comment { base, table, record, before, after: text }, after))
+    }
+
     async fn write_comment(
         &mut self,
         view: &TableView,
@@ -112,12 +147,16 @@ impl Call {
         edit: CommentEdit,
     ) -> Result<Option<Comment>, Fault> {
         self.caller().rights.require(Need::WriteComments)?;
+        let (step, as_it_would_be) = self.comment_step(view, record, &edit).await?;
+        if self.note_step(|| step.clone()) {
+            return Ok(as_it_would_be);
+        }
+        self.admit_step(step).await?;
         if view.base().is_cloud() {
             return self.comment_in_airtable(view, record, edit).await;
         }
         let at = CommentPlace { base: view.base().schema().id, table: view.schema().id, record };
-        let by = self.caller().principal.to_string();
-        let audit = self.audit_with_commit();
+        let (by, audit) = (self.author(), self.audit_with_commit());
         self.engine().comment(at, edit, by, audit).await.map(Some)
     }
 }

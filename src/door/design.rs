@@ -2,12 +2,15 @@
 
 mod cloud;
 
+use std::sync::Arc;
+
 use tablewright_core::model::{BaseId, FieldId, TableId, ViewId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::local::schema::{NewTable, SchemaEdit};
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::rehearsal::Step;
 use crate::view::BaseView;
 
 /// An edit of a schema, carried out.
@@ -34,7 +37,16 @@ impl Call {
             let message = "this token sees the bases of one login at Airtable alone, and a new base would not be one of them; use another token.";
             return Err(Fault::new(Code::Forbidden, message));
         }
-        let by = self.caller().principal.to_string();
+        let names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
+        let step = Step::CreateBase { name: name.to_owned(), tables: names };
+        if self.rehearses() {
+            let draft = self.engine().new_base(name, &tables)?;
+            let base = self.view_of(Arc::new(draft));
+            self.note_draft(step, base.snapshot());
+            return Ok(Edited { base, table: None, field: None, view: None, change: 0 });
+        }
+        self.admit_step(step).await?;
+        let by = self.author();
         let (id, change) = self.engine().create_base(name, tables, by).await?;
         self.about(id);
         let base = self.view_of(self.engine().snapshot(id).await?);
@@ -47,11 +59,16 @@ impl Call {
         self.caller().rights.require(if removes { Need::Remove } else { Need::Schema })?;
         self.require_seen(base)?;
         self.about(base);
+        if let Some(done) = self.rehearsed_edit(base, &edit).await {
+            let (edit, draft) = done?;
+            let (table, field, view) = (edit.table, edit.field, edit.view);
+            return Ok(Edited { base: self.view_of(draft), table, field, view, change: 0 });
+        }
+        self.admit_edit(base, &edit).await?;
         if self.is_cloud(base) {
             return self.edit_in_airtable(base, edit).await;
         }
-        let by = self.caller().principal.to_string();
-        let audit = self.audit_with_commit();
+        let (by, audit) = (self.author(), self.audit_with_commit());
         let done = self.engine().edit_schema(base, edit, by, audit).await?;
         Ok(Edited {
             base: self.view_of(done.snapshot),
@@ -73,7 +90,12 @@ impl Call {
             );
             return Err(Fault::new(Code::InvalidSchema, message));
         }
-        let by = self.caller().principal.to_string();
-        self.engine().delete(base, by).await
+        let records = self.held(base).await?.snapshot().records() as u64;
+        let step = Step::DeleteBase { base, records };
+        if self.note_step(|| step.clone()) {
+            return Ok(0);
+        }
+        self.admit_step(step).await?;
+        self.engine().delete(base, self.author()).await
     }
 }

@@ -103,7 +103,7 @@ impl Tasks {
         }
         let rights: Rights = serde_json::from_value(task.rights.clone())
             .map_err(|e| Fault::new(Code::Internal, format!("rights of a task: {e}")))?;
-        Ok(Some(Caller { principal: task.principal.as_str().into(), face: "mcp", rights, profile }))
+        Ok(Some(Caller::known(task.principal.as_str(), "mcp", rights, profile)))
     }
 
     /// The outcomes of the parts of a task that are done, in order.

@@ -148,11 +148,8 @@ impl Tokens {
                 found = Some(held);
             }
         }
-        found.map(|held| Caller {
-            principal: held.principal.clone(),
-            face,
-            rights: held.rights.and(flags),
-            profile: held.profile.clone(),
+        found.map(|held| {
+            Caller::known(held.principal.clone(), face, held.rights.and(flags), held.profile.clone())
         })
     }
 }

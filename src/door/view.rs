@@ -24,6 +24,10 @@ impl BaseView {
         Self { snapshot, source }
     }
 
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.clone()
+    }
+
     /// Where it comes from, and how old it is.
     pub fn source(&self) -> Source {
         self.source

@@ -26,9 +26,9 @@ use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
-use base::Change;
 pub use base::Snapshot;
-use base::changes::ChangeKind;
+use base::changes::{Author, ChangeKind};
+use base::{Change, TableChanges};
 use comments::Comment;
 use local::schema::{NewTable, SchemaEdit};
 use local::{Draft, Outcome, Write};
@@ -253,24 +253,26 @@ impl Engine {
         &self,
         base: BaseId,
         write: Write,
-        by: String,
+        by: Author,
         audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
     ) -> Result<Outcome, Fault> {
-        self.commit_part(base, write, by, None, audit).await
+        self.commit_part(base, write, Vec::new(), by, None, audit).await
     }
 
-    /// The same for a part of a task: with the commit the part is noted as done.
+    /// The same for a part of a task: with the commit the part is noted as done. It is refused when
+    /// a row of `expect` is not any more what it was before.
     pub async fn commit_part(
         &self,
         base: BaseId,
         write: Write,
-        by: String,
+        expect: Vec<TableChanges>,
+        by: Author,
         part: Option<TaskPart>,
         audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
     ) -> Result<Outcome, Fault> {
         let (reply, answer) = oneshot::channel();
         let audit = Box::new(audit);
-        self.send(Job::Commit(Commit { base, write, by, part, audit, reply })).await?;
+        self.send(Job::Commit(Commit { base, write, expect, by, part, audit, reply })).await?;
         answer.await.map_err(|_| stopping())?
     }
 
@@ -293,7 +295,7 @@ impl Engine {
         &self,
         base: BaseId,
         edit: SchemaEdit,
-        by: String,
+        by: Author,
         audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
     ) -> Result<Edited, Fault> {
         let (reply, answer) = oneshot::channel();
@@ -306,7 +308,7 @@ impl Engine {
         &self,
         at: CommentPlace,
         edit: CommentEdit,
-        by: String,
+        by: Author,
         audit: impl FnOnce(&str) -> AuditEntry + Send + 'static,
     ) -> Result<Comment, Fault> {
         let (reply, answer) = oneshot::channel();
@@ -314,32 +316,38 @@ impl Engine {
         answer.await.map_err(|_| stopping())?
     }
 
-    /// Makes a new base with these tables; a base needs at least one.
-    pub async fn create_base(
-        &self,
-        name: &str,
-        tables: Vec<NewTable>,
-        by: String,
-    ) -> Result<(BaseId, i64), Fault> {
-        let id = BaseId::random();
-        let schema = Base { id, name: String::new(), tables: Vec::new() };
+    /// A new base with these tables as it would be; a base needs at least one.
+    pub fn new_base(&self, name: &str, tables: &[NewTable]) -> Result<Snapshot, Fault> {
+        let schema = Base { id: BaseId::random(), name: String::new(), tables: Vec::new() };
         let mut draft = Draft::of(&Snapshot::empty(Arc::new(schema)));
         let now = self.clock().now_ms();
         if tables.is_empty() {
             let message = "a base needs at least one table.";
             return Err(Fault::new(Code::InvalidSchema, message).about("tables"));
         }
-        draft.create_tables(&tables, now)?;
+        draft.create_tables(tables, now)?;
         draft.edit(&SchemaEdit::RenameBase(name.to_owned()), now)?;
+        Ok(draft.snapshot)
+    }
+
+    /// Makes a new base with these tables.
+    pub async fn create_base(
+        &self,
+        name: &str,
+        tables: Vec<NewTable>,
+        by: Author,
+    ) -> Result<(BaseId, i64), Fault> {
+        let snapshot = self.new_base(name, &tables)?;
+        let id = snapshot.schema.id;
         let (reply, answer) = oneshot::channel();
-        let (snapshot, comments, kind) = (draft.snapshot, Vec::new(), ChangeKind::BaseCreated);
+        let (comments, kind) = (Vec::new(), ChangeKind::BaseCreated);
         let progress = Box::new(|_| {});
         self.send(Job::Import { snapshot, cloud: None, comments, kind, by, progress, reply }).await?;
         Ok((id, answer.await.map_err(|_| stopping())??))
     }
 
     /// Makes room for the copy of a base that lives in Airtable; its rows come afterwards.
-    pub(crate) async fn add_copy(&self, schema: Base, cloud: Cloud, by: String) -> Result<i64, Fault> {
+    pub(crate) async fn add_copy(&self, schema: Base, cloud: Cloud, by: Author) -> Result<i64, Fault> {
         let (reply, answer) = oneshot::channel();
         let (snapshot, comments) = (Snapshot::copy(Arc::new(schema)), Vec::new());
         let (kind, progress) = (ChangeKind::BaseCreated, Box::new(|_| {}));
@@ -348,15 +356,9 @@ impl Engine {
     }
 
     /// Takes what Airtable says into the copy of a base.
-    pub(crate) async fn absorb(
-        &self,
-        base: BaseId,
-        delta: Delta,
-        by: String,
-        face: String,
-    ) -> Result<Absorbed, Fault> {
+    pub(crate) async fn absorb(&self, base: BaseId, delta: Delta, by: Author) -> Result<Absorbed, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Absorb { base, delta: Box::new(delta), by, face, reply }).await?;
+        self.send(Job::Absorb { base, delta: Box::new(delta), by, reply }).await?;
         answer.await.map_err(|_| stopping())?
     }
 
@@ -385,7 +387,7 @@ impl Engine {
     pub async fn import(
         &self,
         file: base_file::Loaded,
-        by: String,
+        by: Author,
         progress: Progress,
     ) -> Result<i64, Fault> {
         let (reply, answer) = oneshot::channel();
@@ -396,7 +398,7 @@ impl Engine {
     }
 
     /// Deletes a base.
-    pub async fn delete(&self, base: BaseId, by: String) -> Result<i64, Fault> {
+    pub async fn delete(&self, base: BaseId, by: Author) -> Result<i64, Fault> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Delete { base, by, reply }).await?;
         answer.await.map_err(|_| stopping())?

@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use crate::Engine;
 use crate::airtable::profiles::Profiles;
 use crate::airtable::{Airtable, Ask, Session};
+use crate::base::changes::Author;
 use crate::local::{Outcome, Write};
 use crate::store::read::Cloud;
 use crate::store::tasks::TaskPart;
@@ -354,11 +355,10 @@ impl Replica {
         &self,
         base: BaseId,
         write: Write,
-        by: &str,
-        face: &str,
+        by: &Author,
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
-        self.of(base)?.outbox().await?.write(write, by, face, part).await
+        self.of(base)?.outbox().await?.write(write, by, part).await
     }
 
     /// Something of a base was changed in Airtable by us, beside its records: looks at its schema
@@ -409,7 +409,7 @@ impl Replica {
         }
         let schema = chosen(&cloud, Base { id: base, name: name.to_owned(), tables: all });
         let state = State { schema_at: began, ..State::new(&schema) };
-        engine.add_copy(schema, cloud.clone(), "local".to_owned()).await?;
+        engine.add_copy(schema, cloud.clone(), Author::of("local", "cli")).await?;
         engine.store().set_replica(base, &state.to_json()).await.map_err(Fault::from)?;
         let copy = self.hold(base, cloud, state);
         self.keep(&copy);
@@ -418,14 +418,14 @@ impl Replica {
 
     /// Forgets a base: its webhook in Airtable, where it can be reached, and every copy here. Says
     /// why the webhook is still there, if it is.
-    pub async fn forget(&self, base: BaseId, by: &str) -> Result<Option<String>, Fault> {
+    pub async fn forget(&self, base: BaseId, by: &Author) -> Result<Option<String>, Fault> {
         let copy = self.of(base)?;
         copy.stop.cancel();
         let left = match copy.held.state().await.hook {
             Some(hook) => payloads::remove(&copy.held, &hook).await.err().map(|fault| fault.message),
             None => None,
         };
-        self.shared.engine.delete(base, by.to_owned()).await?;
+        self.shared.engine.delete(base, by.clone()).await?;
         self.shared.copies.write().unwrap_or_else(PoisonError::into_inner).remove(&base);
         Ok(left)
     }

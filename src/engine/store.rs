@@ -5,6 +5,7 @@
 pub mod attachments;
 pub mod comments;
 mod migrate;
+pub mod plans;
 pub mod profiles;
 pub mod read;
 mod replicas;

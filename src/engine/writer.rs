@@ -17,8 +17,8 @@ use tablewright_core::{Code, Fault};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Shared;
-use crate::base::Snapshot;
-use crate::base::changes::ChangeKind;
+use crate::base::changes::{Author, ChangeKind};
+use crate::base::{Snapshot, TableChanges};
 use crate::base_file;
 use crate::comments::Comment;
 use crate::compute;
@@ -47,7 +47,9 @@ pub type Progress = Box<dyn Fn(u64) + Send + Sync>;
 pub(crate) struct Commit {
     pub(crate) base: BaseId,
     pub(crate) write: Write,
-    pub(crate) by: String,
+    /// Rows that have to be as they were before.
+    pub(crate) expect: Vec<TableChanges>,
+    pub(crate) by: Author,
     /// The part of a task that is done with it.
     pub(crate) part: Option<TaskPart>,
     pub(crate) audit: Audit,
@@ -59,23 +61,23 @@ pub(crate) enum Job {
     /// Records of a base.
     Commit(Commit),
     /// The schema of a base.
-    Edit { base: BaseId, edit: SchemaEdit, by: String, audit: Audit, reply: Reply<Edited> },
+    Edit { base: BaseId, edit: SchemaEdit, by: Author, audit: Audit, reply: Reply<Edited> },
     /// A comment on a record.
-    Comment { at: CommentPlace, edit: CommentEdit, by: String, audit: Audit, reply: Reply<Comment> },
+    Comment { at: CommentPlace, edit: CommentEdit, by: Author, audit: Audit, reply: Reply<Comment> },
     /// What Airtable says about a base of which a copy is here.
-    Absorb { base: BaseId, delta: Box<Delta>, by: String, face: String, reply: Reply<Absorbed> },
+    Absorb { base: BaseId, delta: Box<Delta>, by: Author, reply: Reply<Absorbed> },
     /// A whole new base.
     Import {
         snapshot: Snapshot,
         cloud: Option<Cloud>,
         comments: Vec<(String, Value)>,
         kind: ChangeKind,
-        by: String,
+        by: Author,
         progress: Progress,
         reply: Reply<i64>,
     },
     /// A base to delete.
-    Delete { base: BaseId, by: String, reply: Reply<i64> },
+    Delete { base: BaseId, by: Author, reply: Reply<i64> },
     /// Works out again what changes with the time of day.
     Refresh { base: BaseId, reply: oneshot::Sender<()> },
     /// Answers when everything before it is written.
@@ -150,9 +152,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     std::mem::take(&mut group).commit(&shared).await;
                     let _ = reply.send(edit::comment(&shared, at, edit, by, audit).await);
                 }
-                Job::Absorb { base, delta, by, face, reply } => {
+                Job::Absorb { base, delta, by, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
-                    let _ = reply.send(absorb::absorb(&shared, base, *delta, by, face).await);
+                    let _ = reply.send(absorb::absorb(&shared, base, *delta, by).await);
                 }
                 Job::Import { snapshot, cloud, comments, kind, by, progress, reply } => {
                     std::mem::take(&mut group).commit(&shared).await;
@@ -200,8 +202,8 @@ struct Pending {
 
 impl Group {
     async fn add(&mut self, shared: &Shared, commit: Commit) {
-        let Commit { base, write, by, part, audit, reply } = commit;
-        let mut result = match self.apply(shared, base, &write, &by).await {
+        let Commit { base, write, expect, by, part, audit, reply } = commit;
+        let mut result = match self.apply(shared, base, &write, &expect, &by.principal).await {
             Ok(applied) => applied,
             Err(fault) => {
                 self.batch.audit.push(audit(fault.code.as_str()));
@@ -209,9 +211,7 @@ impl Group {
                 return;
             }
         };
-        let line = audit("ok");
-        let face = line.face.to_owned();
-        self.batch.audit.push(line);
+        self.batch.audit.push(audit("ok"));
         if let Some(part) = part {
             let records: Vec<&Result<RecordId, Fault>> = result.records.iter().collect();
             let outcome = json!({"records": records, "created": result.created,
@@ -223,8 +223,7 @@ impl Group {
             self.batch.changes.push(LoggedChange {
                 base,
                 at: shared.clock.now_ms(),
-                by,
-                face,
+                author: by,
                 kind: ChangeKind::Records,
                 tables: std::mem::take(&mut result.changes),
                 schema: Vec::new(),
@@ -240,6 +239,7 @@ impl Group {
         shared: &Shared,
         base: BaseId,
         write: &Write,
+        expect: &[TableChanges],
         by: &str,
     ) -> Result<Applied, Fault> {
         let draft = match self.drafts.entry(base) {
@@ -255,6 +255,10 @@ impl Group {
                 draft
             }
         };
+        if let Some(moved) = draft.moved(expect) {
+            let message = format!("{moved} changed since the plan was made; make it again and look at it.");
+            return Err(Fault::new(Code::PlanStale, message));
+        }
         draft.apply(write, shared.clock.now_ms(), by)
     }
 
@@ -368,12 +372,11 @@ async fn import(
 }
 
 /// A change that is about a base as a whole.
-fn whole(shared: &Shared, base: BaseId, by: String, kind: ChangeKind) -> LoggedChange {
+fn whole(shared: &Shared, base: BaseId, author: Author, kind: ChangeKind) -> LoggedChange {
     LoggedChange {
         base,
         at: shared.clock.now_ms(),
-        by,
-        face: String::new(),
+        author,
         kind,
         tables: Vec::new(),
         schema: Vec::new(),
@@ -394,7 +397,7 @@ async fn refresh(shared: &Shared, base: BaseId) {
     shared.publish(base, snapshot);
 }
 
-async fn delete(shared: &Shared, base: BaseId, by: String) -> Result<i64, Fault> {
+async fn delete(shared: &Shared, base: BaseId, by: Author) -> Result<i64, Fault> {
     let change = whole(shared, base, by, ChangeKind::BaseDeleted);
     let _no_load = shared.loading.lock().await;
     let seq = shared.store.delete_base(&change).await.map_err(Fault::from)?;

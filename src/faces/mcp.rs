@@ -62,7 +62,7 @@ pub struct Parts {
 
 /// What callers with the same rights are offered.
 pub struct Offer {
-    pub(crate) surface: Surface,
+    pub(crate) surface: Arc<Surface>,
     /// The tools as they go over the wire.
     pub tools: Vec<Tool>,
 }
@@ -85,7 +85,7 @@ impl Parts {
         held.unwrap_or_else(|| {
             let surface = Surface::of(&self.registry, &self.selection, rights);
             let tools = surface.tools().iter().map(|entry| wire_tool(entry)).collect();
-            let offer = Arc::new(Offer { surface, tools });
+            let offer = Arc::new(Offer { surface: Arc::new(surface), tools });
             let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
             offers.insert(rights, offer.clone());
             offer

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tablewright_core::model::PlanId;
 
 use crate::text::json_shown;
 
@@ -70,6 +71,8 @@ pub enum Answer {
     Failed(Value),
     /// The call goes on as a task with this id.
     Task(String),
+    /// The client is to ask its user about this plan, and to call again with the answer.
+    Ask(PlanId),
 }
 
 /// An answer as a face sends it.

@@ -39,9 +39,16 @@ pub struct Wording {
     /// It reaches beyond this program and the bases.
     #[serde(default)]
     pub open_world: bool,
+    /// It can be worked out without doing it (`dry_run`); only for what changes something.
+    #[serde(default = "yes")]
+    pub plans: bool,
     /// Names it had before.
     #[serde(default)]
     pub aliases: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// All toolsets.

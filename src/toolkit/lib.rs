@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod careful;
 pub mod catalogue;
 pub mod progress;
 pub mod prompts;
@@ -10,6 +11,7 @@ pub mod surface;
 pub mod text;
 
 pub use answer::{Answer, Reply};
+pub use careful::{Ask, Nobody, Said};
 pub use catalogue::{Catalogue, Wording};
 pub use progress::Progress;
 pub use registry::{CallContext, Called, Conditions, Registry, Tool};

@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tablewright_core::model::PlanId;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Door, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Limits, Reply};
 use crate::arguments::{decode, schema_of, terse, without_words};
+use crate::careful::{Ask, DRY_RUN};
 use crate::catalogue::{Catalogue, Error, Wording};
 use crate::progress::Progress;
+use crate::surface::Surface;
 use crate::text::Boundary;
 
 /// What a running tool has at hand.
@@ -36,6 +39,10 @@ pub struct CallContext {
     pub tasks: Tasks,
     /// Whether the client knows what a task is.
     pub knows_tasks: bool,
+    /// The person in front of the client.
+    pub ask: Arc<dyn Ask>,
+    /// The tools the caller sees.
+    pub surface: Arc<Surface>,
 }
 
 /// What a face brings to a call.
@@ -50,6 +57,10 @@ pub struct Conditions {
     pub tasks: Tasks,
     /// Whether the client knows what a task is.
     pub knows_tasks: bool,
+    /// The person in front of the client.
+    pub ask: Arc<dyn Ask>,
+    /// The tools the caller sees.
+    pub surface: Arc<Surface>,
 }
 
 /// What became of a call.
@@ -59,6 +70,8 @@ pub enum Called {
     Reply(Reply),
     /// It goes on as a task with this id.
     Task(String),
+    /// The client is to ask its user about this plan, and to call again with the answer.
+    Ask(PlanId),
 }
 
 /// A tool: typed arguments in, an answer out.
@@ -147,12 +160,19 @@ impl Builder {
                         return Err(Error::Twice(known.clone()));
                     }
                 }
+                let (mut input_schema, mut output_schema) = (tool.input_schema, tool.output_schema);
+                if wording.scope.changes() && wording.plans {
+                    may_be_planned(
+                        Arc::make_mut(&mut input_schema),
+                        output_schema.as_mut().map(Arc::make_mut),
+                    );
+                }
                 entries.push(Arc::new(Entry {
                     name: tool.name,
                     toolset: toolset.toolset.clone(),
                     wording: wording.clone(),
-                    input_schema: tool.input_schema,
-                    output_schema: tool.output_schema,
+                    input_schema,
+                    output_schema,
                     run: tool.run,
                 }));
             }
@@ -182,6 +202,11 @@ impl Registry {
 }
 
 impl Entry {
+    /// Runs the tool as it is.
+    pub(crate) fn run<'a>(&self, context: &'a mut CallContext, given: Map<String, Value>) -> Running<'a> {
+        (self.run)(context, given)
+    }
+
     /// Runs the tool for `caller`. Faults become replies that say what to change; the call is
     /// written down once, whatever happens.
     pub async fn call(
@@ -193,18 +218,31 @@ impl Entry {
     ) -> Called {
         let allowed = caller.rights.require(self.wording.scope);
         let call = door.call(caller, self.name);
-        let Conditions { limits, cancelled, progress, tasks, knows_tasks } = conditions;
+        let Conditions { limits, cancelled, progress, tasks, knows_tasks, ask, surface } = conditions;
         let (boundary, door) = (Boundary::random(), door.clone());
         let stop = cancelled.clone();
-        let mut context =
-            CallContext { call, limits, boundary, door, cancelled, progress, tasks, knows_tasks };
+        let mut context = CallContext {
+            call,
+            limits,
+            boundary,
+            door,
+            cancelled,
+            progress,
+            tasks,
+            knows_tasks,
+            ask,
+            surface,
+        };
         let result = match allowed {
             Err(fault) => Err(fault),
             // A write stops by itself, between its parts, so that its outcome is known.
-            Ok(()) if self.wording.scope.changes() => (self.run)(&mut context, given).await,
+            Ok(()) if self.wording.scope.changes() && self.wording.plans => {
+                self.run_carefully(&mut context, given).await
+            }
+            Ok(()) if self.wording.scope.changes() => self.run(&mut context, given).await,
             Ok(()) => tokio::select! {
                 biased;
-                result = (self.run)(&mut context, given) => result,
+                result = self.run(&mut context, given) => result,
                 () = stop.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
             },
         };
@@ -215,8 +253,21 @@ impl Entry {
             Ok(Answer::Structured(value)) => Called::Reply(Reply::structured(value, false)),
             Ok(Answer::Failed(value)) => Called::Reply(Reply::structured(value, true)),
             Ok(Answer::Task(id)) => Called::Task(id),
+            Ok(Answer::Ask(plan)) => Called::Ask(plan),
             Err(fault) => Called::Reply(error_reply(&fault)),
         }
+    }
+}
+
+/// A writing tool takes `dry_run`, and answers with a plan instead of what it would otherwise.
+fn may_be_planned(input: &mut Map<String, Value>, output: Option<&mut Map<String, Value>>) {
+    if let Some(Value::Object(properties)) = input.get_mut("properties") {
+        properties.insert(DRY_RUN.to_owned(), json!({"type": "boolean"}));
+    }
+    let Some(output) = output else { return };
+    output.remove("required");
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        properties.insert("plan".to_owned(), json!({"type": "object"}));
     }
 }
 

@@ -71,6 +71,8 @@ struct Outcome {
 struct Watch<'a> {
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
+    /// The plan it carries out: parts that are done are noted under its id.
+    plan: Option<&'a str>,
     /// The task it is carried out for.
     task: Option<work::Waiting<'a>>,
 }
@@ -115,11 +117,18 @@ impl Bulk {
             _ => {}
         }
         let cloud = view.base().is_cloud();
-        if context.knows_tasks && self.records.len() > part_size(view) || queue && cloud {
+        let plan = context.call.plan_id().map(str::to_owned);
+        let is_long = context.knows_tasks && self.records.len() > part_size(view);
+        if !context.call.rehearses() && plan.is_none() && (is_long || queue && cloud) {
             return work::begin(self, context, tool).await;
         }
-        let watch = Watch { progress: &*context.progress, stop: &context.cancelled, task: None };
-        let done = self.run(&mut context.call, view, Vec::new(), &watch).await.map_err(|fault| {
+        let outcomes = match &plan {
+            Some(plan) => outcomes(context.tasks.parts(plan).await?)?,
+            None => Vec::new(),
+        };
+        let (progress, stop) = (context.progress.clone(), context.cancelled.clone());
+        let watch = Watch { progress: &*progress, stop: &stop, plan: plan.as_deref(), task: None };
+        let done = self.run(&mut context.call, view, outcomes, &watch).await.map_err(|fault| {
             if fault.code != Code::UpstreamUnavailable {
                 return fault;
             }
@@ -161,10 +170,9 @@ impl Bulk {
             let action = action(verb, items, &merge_on);
             let plan = call.plan(view, action, WriteOptions { typecast, atomic: false })?;
             let applied = match &watch.task {
-                None => call.apply(plan).await,
+                None => call.apply_part(plan, watch.plan.map(|id| part_of(id, outcomes.len()))).await,
                 Some(task) => {
-                    let part = u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
-                    let part = TaskPart { task: task.id.to_owned(), part };
+                    let part = part_of(task.id, outcomes.len());
                     task.apply(call, plan, &part, watch.stop).await
                 }
             };
@@ -200,6 +208,16 @@ impl Bulk {
         }
         Ok(gather(verb, marks, outcomes))
     }
+}
+
+fn part_of(task: &str, part: usize) -> TaskPart {
+    TaskPart { task: task.to_owned(), part: u32::try_from(part).unwrap_or(u32::MAX) }
+}
+
+/// The parts that are done, as the writer noted them.
+fn outcomes(parts: Vec<Value>) -> Result<Vec<Outcome>, Fault> {
+    let read = parts.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+    read.map_err(|e| Fault::new(Code::Internal, format!("a part of a task cannot be read: {e}")))
 }
 
 /// Records of one part of a write to this table.

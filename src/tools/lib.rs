@@ -2,6 +2,7 @@
 
 pub mod attachments;
 pub mod bulk;
+pub mod changes;
 pub mod comments;
 mod cursor;
 pub mod design;
@@ -28,6 +29,7 @@ pub fn registry() -> Result<Registry, Error> {
         ("design.toml", include_str!("../../tools/design.toml")),
         ("comments.toml", include_str!("../../tools/comments.toml")),
         ("sync.toml", include_str!("../../tools/sync.toml")),
+        ("changes.toml", include_str!("../../tools/changes.toml")),
     ])?;
     Registry::builder()
         .with::<schema::ListBases>()
@@ -61,5 +63,6 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<sync::GetSyncStatus>()
         .with::<sync::SyncBase>()
         .with::<sync::WaitForChanges>()
+        .with::<changes::ApplyPlan>()
         .build(catalogue)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use tablewright_engine::base::changes::Author;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -275,11 +276,11 @@ async fn carry_out(engine: &Engine, step: &Step) -> Result<(), tablewright_core:
     let snapshot = engine.snapshot(base()).await?;
     if step.what < 14 {
         engine
-            .edit_schema(base(), edit_of(&snapshot.schema, step), "test".into(), audit_line)
+            .edit_schema(base(), edit_of(&snapshot.schema, step), Author::of("test", "test"), audit_line)
             .await
             .map(|_| ())
     } else if let Some(write) = write_of(&snapshot, step) {
-        engine.commit(base(), write, "test".into(), audit_line).await.map(|_| ())
+        engine.commit(base(), write, Author::of("test", "test"), audit_line).await.map(|_| ())
     } else {
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tablewright_engine::base::changes::Author;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -34,13 +35,13 @@ async fn open_shop(directory: &Path, clock: &HeldClock) -> Engine {
     let engine = open(directory, clock).await;
     let bytes = std::fs::read(root().join("tests/fixtures/shop.json")).unwrap();
     let loaded = base_file::read(&bytes, 0).unwrap();
-    engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+    engine.import(loaded, Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
     engine
 }
 
 async fn write(engine: &Engine, to: &str, action: Action, typecast: bool, atomic: bool) -> Outcome {
     let write = Write { table: table(to), action, typecast, atomic };
-    engine.commit(base(), write, "test".into(), audit_line).await.unwrap()
+    engine.commit(base(), write, Author::of("test", "test"), audit_line).await.unwrap()
 }
 
 fn cells(value: Value) -> Map<String, Value> {
@@ -110,7 +111,7 @@ fn an_atomic_write_does_all_or_nothing() {
         let records = vec![cells(json!({"Name": "good"})), cells(json!({"Stock": "bad"}))];
         let refused =
             Write { table: table(GOODS), action: Action::Create(records), typecast: false, atomic: true };
-        let fault = engine.commit(base(), refused, "test".into(), audit_line).await.unwrap_err();
+        let fault = engine.commit(base(), refused, Author::of("test", "test"), audit_line).await.unwrap_err();
         assert!(fault.message.starts_with("record 2:"), "{fault}");
         assert_eq!(engine.snapshot(base()).await.unwrap().records(), 6);
         engine.close().await;
@@ -128,7 +129,7 @@ fn a_base_that_is_dropped_from_memory_and_read_again_loses_nothing() {
         let other = String::from_utf8(bytes.clone()).unwrap().replace(BASE, "appOther000000000");
         for file in [bytes, other.into_bytes()] {
             let loaded = base_file::read(&file, 0).unwrap();
-            engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+            engine.import(loaded, Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
         }
         // Large enough that reading one takes a while.
         let many = (0..2_000).map(|n| cells(json!({"Name": format!("old {n}")}))).collect();

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use tablewright_engine::base::changes::Author;
 
 use serde_json::{Map, Value, json};
 use tablewright_core::clock::HeldClock;
@@ -33,7 +34,10 @@ async fn open(directory: &Path) -> Engine {
 async fn shop(directory: &Path) -> Engine {
     let engine = open(directory).await;
     let bytes = std::fs::read(root().join("tests/fixtures/shop.json")).unwrap();
-    engine.import(base_file::read(&bytes, 0).unwrap(), "test".into(), Box::new(|_| {})).await.unwrap();
+    engine
+        .import(base_file::read(&bytes, 0).unwrap(), Author::of("test", "test"), Box::new(|_| {}))
+        .await
+        .unwrap();
     engine
 }
 
@@ -47,12 +51,12 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 async fn edit(engine: &Engine, edit: SchemaEdit) -> Result<Edited, Fault> {
-    engine.edit_schema(base(), edit, "test".into(), audit_line).await
+    engine.edit_schema(base(), edit, Author::of("test", "test"), audit_line).await
 }
 
 async fn write(engine: &Engine, to: &str, action: Action, atomic: bool) -> Result<Outcome, Fault> {
     let write = Write { table: table(to), action, typecast: true, atomic };
-    engine.commit(base(), write, "test".into(), audit_line).await
+    engine.commit(base(), write, Author::of("test", "test"), audit_line).await
 }
 
 fn cells(value: Value) -> Map<String, Value> {

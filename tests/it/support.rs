@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tablewright_door::Door;
 use tablewright_engine::airtable::profiles::{Given, Profiles};
 use tablewright_engine::airtable::{self, Airtable};
+use tablewright_engine::base::changes::Author;
 use tablewright_engine::files::Files;
 use tablewright_engine::replica::Replica;
 use tablewright_engine::{AuditEntry, Engine};
@@ -381,12 +382,12 @@ pub fn run_client(mut command: Command) -> String {
 pub fn audit_line(outcome: &str) -> AuditEntry {
     AuditEntry {
         at: 0,
-        principal: "test".into(),
-        face: "test",
-        action: "write".into(),
+        author: Author { action: "write".into(), ..Author::of("test", "test") },
         target: String::new(),
+        records: Vec::new(),
         outcome: outcome.into(),
         duration_us: 0,
+        upstream: 0,
     }
 }
 
@@ -398,5 +399,11 @@ pub fn door(engine: &Engine, files: &Files) -> Door {
     let nowhere = std::path::PathBuf::from("/nowhere");
     let profiles = Profiles::open(store, nowhere, clock, &options, Given::default(), airtable.clone());
     let replica = Replica::new(engine.clone(), airtable, profiles, Default::default());
-    Door::new(engine.clone(), files.clone(), replica)
+    door_of(engine.clone(), files.clone(), replica)
+}
+
+/// The door to these parts, where nothing needs approval.
+pub fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
+    let plans = tablewright_door::Plans::new(engine.clone(), Default::default());
+    Door::new(engine, files, replica, plans)
 }

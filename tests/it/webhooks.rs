@@ -7,6 +7,7 @@ mod rest;
 
 use std::path::Path;
 use std::sync::Arc;
+use tablewright_engine::base::changes::Author;
 
 use serde_json::{Map, Value, json};
 use tablewright_core::Fault;
@@ -74,7 +75,7 @@ pub fn with_shop<F: Future<Output = ()>>(test: impl FnOnce(std::path::PathBuf, H
         let rig = Rig::open(directory.path(), &clock).await;
         let bytes = std::fs::read(root().join("tests/fixtures/shop.json")).unwrap();
         let loaded = base_file::read(&bytes, 0).unwrap();
-        rig.engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+        rig.engine.import(loaded, Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
         rig.close().await;
         test(directory.path().to_owned(), clock).await;
     });
@@ -174,8 +175,8 @@ impl Rig {
     /// Writes records as somebody who came through `face`; the records.
     pub async fn write_by(&self, face: &'static str, to: &str, action: Action) -> Vec<RecordId> {
         let write = Write { table: to.parse().unwrap(), action, typecast: true, atomic: true };
-        let audit = move |outcome: &str| AuditEntry { face, ..audit_line(outcome) };
-        let outcome = self.engine.commit(base(), write, "token:Ada".into(), audit).await.unwrap();
+        let by = Author::of("token:Ada", face);
+        let outcome = self.engine.commit(base(), write, by, audit_line).await.unwrap();
         outcome.records.into_iter().map(Result::unwrap).collect()
     }
 
@@ -196,6 +197,6 @@ impl Rig {
     }
 
     pub async fn edit(&self, edit: SchemaEdit) -> tablewright_engine::Edited {
-        self.engine.edit_schema(base(), edit, "local".into(), audit_line).await.unwrap()
+        self.engine.edit_schema(base(), edit, Author::of("local", ""), audit_line).await.unwrap()
     }
 }

@@ -51,6 +51,8 @@ kinds! {
     WebhookKind, WebhookId, "ach", "webhook";
     WorkspaceKind, WorkspaceId, "wsp", "workspace";
     IteratorKind, IteratorId, "itr", "list iterator";
+    CallKind, CallId, "cal", "call";
+    PlanKind, PlanId, "pln", "plan";
 }
 
 /// An id that has been checked for prefix and shape. Copies are 14 bytes.

@@ -44,8 +44,8 @@ fn at<'a>(body: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map
 impl Payloads {
     /// None yet, of a commit that is transaction `number` of its base.
     pub(super) fn of(change: &Change, number: i64) -> Self {
-        let source = Source::of_face(&change.face);
-        let mut user = Person::of(&change.by).to_json();
+        let source = Source::of_face(&change.author.face);
+        let mut user = Person::of(&change.author.principal).to_json();
         user["permissionLevel"] = json!("create");
         let head = json!({
             "timestamp": instant_text(change.at),
@@ -121,7 +121,7 @@ impl Payloads {
 #[cfg(test)]
 mod tests {
     use tablewright_core::model::BaseId;
-    use tablewright_engine::base::changes::ChangeKind;
+    use tablewright_engine::base::changes::{Author, ChangeKind};
 
     use super::*;
 
@@ -130,8 +130,7 @@ mod tests {
             seq: 1,
             base: BaseId::random(),
             at: 1_000,
-            by: "token:Ada".into(),
-            face: "rest".into(),
+            author: Author::of("token:Ada", "rest"),
             kind: ChangeKind::Records,
             tables: Vec::new(),
             schema: Vec::new(),

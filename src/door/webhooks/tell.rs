@@ -56,7 +56,7 @@ impl<'a> Scene<'a> {
     /// The payloads for a webhook with this specification; `number` counts the base's commits.
     pub(super) fn payloads(&self, wanted: &Specification, number: i64) -> Result<Vec<String>, Fault> {
         let mut payloads = Payloads::of(self.change, number);
-        if wanted.filters().lets_source(Source::of_face(&self.change.face)) {
+        if wanted.filters().lets_source(Source::of_face(&self.change.author.face)) {
             let within = wanted.filters().record_change_scope.map(|place| place.table(&self.after.schema));
             match within {
                 // The table of the scope came or went since; there is nothing to show of it.

@@ -1,5 +1,7 @@
 //! What a commit changed, as the change log keeps it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::model::{BaseId, Field, RecordId, Table, TableId, ViewId};
@@ -47,6 +49,32 @@ pub enum ChangeKind {
     BaseDeleted,
 }
 
+/// Who made a commit, and by which call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The principal: `local`, `token:NAME`, `airtable`.
+    pub principal: Arc<str>,
+    /// Through which face: `mcp`, `rest`, `cli`; empty when that is not known.
+    pub face: Arc<str>,
+    /// The tool, endpoint or command.
+    pub action: Arc<str>,
+    /// The program that called, as it names itself; empty when it does not.
+    pub client: Arc<str>,
+    /// The conversation; empty outside of one.
+    pub session: Arc<str>,
+    /// The call; the same for all commits it makes.
+    pub call: Arc<str>,
+    /// The plan that was carried out.
+    pub plan: Option<Arc<str>>,
+}
+
+impl Author {
+    /// Somebody of whom only the name and the face are known.
+    pub fn of(principal: &str, face: &str) -> Self {
+        Self { principal: principal.into(), face: face.into(), ..Self::default() }
+    }
+}
+
 /// One commit in the change log. Ordered by `seq`, which never repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -56,11 +84,8 @@ pub struct Change {
     pub base: BaseId,
     /// When, in milliseconds since the epoch.
     pub at: i64,
-    /// Who.
-    pub by: String,
-    /// Through which face: `mcp`, `rest`, `cli`; empty when that is not known.
-    #[serde(default)]
-    pub face: String,
+    /// Who, by which call.
+    pub author: Author,
     /// What kind of commit.
     pub kind: ChangeKind,
     /// What changed in rows.

@@ -78,6 +78,23 @@ impl Draft {
         Some(stored_cells(&self.snapshot, at, slot))
     }
 
+    /// The first record that is not any more what it was before these changes.
+    pub(crate) fn moved(&self, expect: &[TableChanges]) -> Option<RecordId> {
+        for changes in expect {
+            for row in &changes.rows {
+                let Some(before) = &row.before else { continue };
+                let Some(mut held) = self.stored(changes.table, row.id) else { return Some(row.id) };
+                held.retain(|key, _| !key.starts_with('~'));
+                let same = |key: &String| held.get(key).unwrap_or(&Value::Null) == &before[key];
+                let whole = row.after.is_some() || held.len() == before.len();
+                if !whole || !before.keys().all(same) {
+                    return Some(row.id);
+                }
+            }
+        }
+        None
+    }
+
     /// The difference between the rows as remembered and as they are.
     pub(crate) fn changes(&self, mut before: Before) -> Vec<TableChanges> {
         let mut changes: Vec<TableChanges> = Vec::new();

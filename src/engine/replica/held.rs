@@ -18,6 +18,7 @@ use super::{Options, Source, Want};
 use crate::airtable::budget;
 use crate::airtable::profiles::Profiles;
 use crate::airtable::{Airtable, Ask, BoxFuture, Priority, Session};
+use crate::base::changes::Author;
 use crate::store::read::Cloud;
 use crate::writer::Absorbed;
 use crate::{Engine, Snapshot};
@@ -94,8 +95,7 @@ pub(crate) struct Seen {
     /// The number of its request.
     pub(crate) asked: u64,
     pub(crate) delta: Delta,
-    pub(crate) by: String,
-    pub(crate) face: String,
+    pub(crate) by: Author,
 }
 
 impl Seen {
@@ -105,7 +105,7 @@ impl Seen {
     }
 
     pub(crate) fn of(asked: u64, delta: Delta) -> Self {
-        Self { asked, delta, by: "airtable".to_owned(), face: SYNC.to_owned() }
+        Self { asked, delta, by: Author::of("airtable", SYNC) }
     }
 }
 
@@ -256,7 +256,7 @@ impl Held {
             part.gone.retain(|id| admit(*id));
         }
         seen.delta.state = state;
-        match self.engine.absorb(self.base, seen.delta, seen.by, seen.face).await {
+        match self.engine.absorb(self.base, seen.delta, seen.by).await {
             Ok(absorbed) => {
                 held.clone_from(&absorbed.state);
                 self.show(&held);
@@ -490,10 +490,10 @@ impl outbox::Absorb for Held {
 
     fn absorb(&self, own: Own) -> BoxFuture<'_, Result<outbox::Absorbed, Fault>> {
         Box::pin(async move {
-            let Own { asked, table, records, gone, by, face, journal, part } = own;
+            let Own { asked, table, records, gone, by, journal, part } = own;
             let tables = vec![TableDelta { table, records, gone }];
             let delta = Delta { tables, journal, part, how: How::Written, ..Delta::default() };
-            let taken = self.take(Seen { asked, delta, by, face }, |_| {}).await;
+            let taken = self.take(Seen { asked, delta, by }, |_| {}).await;
             self.guard().end(asked);
             self.touch();
             let Absorbed { snapshot, change, .. } = taken?;

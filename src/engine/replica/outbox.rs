@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 
 use crate::airtable::{BoxFuture, Record, Session};
 use crate::base::Snapshot;
+use crate::base::changes::Author;
 use crate::local::{Outcome, Write};
 use crate::store::Store;
 use crate::store::tasks::TaskPart;
@@ -67,9 +68,7 @@ pub struct Own {
     /// Records it deleted.
     pub gone: Vec<RecordId>,
     /// Whose write it was.
-    pub by: String,
-    /// Through which face.
-    pub face: String,
+    pub by: Author,
     /// Rows of the journal and what became of their records, stored in the same transaction.
     pub journal: Vec<(i64, Value)>,
     /// The part of a task that is done with it, and its outcome; in the same transaction too.
@@ -189,19 +188,13 @@ impl Outbox {
     /// something failed stays done, and the outcome says what. A part of a task that could not be
     /// carried out to its end because Airtable is away is refused as such and goes on where it was
     /// when it is sent again.
-    pub async fn write(
-        &self,
-        write: Write,
-        by: &str,
-        face: &str,
-        part: Option<TaskPart>,
-    ) -> Result<Outcome, Fault> {
+    pub async fn write(&self, write: Write, by: &Author, part: Option<TaskPart>) -> Result<Outcome, Fault> {
         let _room = self.shared.reserve(write.action.len().min(WINDOW))?;
         let atomic = write.atomic;
         let Prepared { kind, items } = self.shared.prepare(write).await?;
         let mut all = All::new(items, atomic)?;
         if let Some(part) = &part {
-            self.shared.resume(part, &kind, by, face, &mut all).await?;
+            self.shared.resume(part, &kind, by, &mut all).await?;
         }
         let mut stopped: Option<Fate> = None;
         while let Some(window) = all.next(WINDOW) {
@@ -210,13 +203,13 @@ impl Outbox {
                 continue;
             }
             let items = window.iter().filter_map(|at| all.items[*at].take()).collect();
-            let group = Group::new(kind.clone(), atomic, by, face, part.clone(), window, items);
+            let group = Group::new(kind.clone(), atomic, by, part.clone(), window, items);
             self.shared.carry_out(&group).await;
             stopped = all.take(&group);
         }
         let done = all.outcome(&self.shared).await?;
         if let Some(part) = part {
-            return self.shared.finish(part, kind.table, by, face, done).await;
+            return self.shared.finish(part, kind.table, by, done).await;
         }
         if atomic && let Some(fault) = done.records.iter().find_map(|record| record.as_ref().err()) {
             return Err(fault.clone());
@@ -295,7 +288,12 @@ impl Shared {
     async fn carry_out(self: &Arc<Self>, group: &Arc<Group>) {
         let id = {
             let mut state = self.lock();
-            let id = state.queue.add(group.by.clone(), group.kind.clone(), group.atomic, group.touches());
+            let id = state.queue.add(
+                group.by.principal.clone(),
+                group.kind.clone(),
+                group.atomic,
+                group.touches(),
+            );
             state.groups.insert(id, group.clone());
             id
         };
@@ -309,8 +307,7 @@ impl Shared {
         &self,
         part: TaskPart,
         table: TableId,
-        by: &str,
-        face: &str,
+        by: &Author,
         done: Done,
     ) -> Result<Outcome, Fault> {
         if let Some(fault) = &done.unfinished {
@@ -331,8 +328,7 @@ impl Shared {
             table,
             records: Vec::new(),
             gone: Vec::new(),
-            by: by.to_owned(),
-            face: face.to_owned(),
+            by: by.clone(),
             journal: Vec::new(),
             part: Some((part, outcome)),
         };

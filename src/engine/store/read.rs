@@ -12,10 +12,11 @@ use sqlx::sqlite::SqliteRow;
 use tablewright_core::model::{Base, BaseId, Cell, Field, Table, TableId};
 
 use super::{Error, Store};
+use crate::base::changes::Author;
 use crate::base::{Change, Snapshot, TableData};
 use crate::compute::settle;
 
-fn damaged(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Error {
+pub(super) fn damaged(place: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Error {
     let place = place.into();
     move |e| Error::Damaged { place, reason: e.to_string() }
 }
@@ -146,13 +147,11 @@ impl Store {
 
     /// Commits after `seq`, oldest first, at most `limit`.
     pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, Error> {
-        let rows = sqlx::query(
-            "SELECT seq, base, at, by, kind, tables, schema, face FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
-        )
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = sqlx::query(select_changes!("seq > $1 ORDER BY seq LIMIT $2"))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(read_change).collect()
     }
 
@@ -165,14 +164,11 @@ impl Store {
         upto: i64,
         bytes: usize,
     ) -> Result<(Vec<Change>, i64), Error> {
-        let mut rows = sqlx::query(
-            "SELECT seq, base, at, by, kind, tables, schema, face FROM changes
-             WHERE seq > $1 AND seq <= $2 AND base = $3 ORDER BY seq",
-        )
-        .bind(after)
-        .bind(upto)
-        .bind(base.to_string())
-        .fetch(&self.pool);
+        let mut rows = sqlx::query(select_changes!("seq > $1 AND seq <= $2 AND base = $3 ORDER BY seq"))
+            .bind(after)
+            .bind(upto)
+            .bind(base.to_string())
+            .fetch(&self.pool);
         let (mut changes, mut read): (Vec<Change>, usize) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {
             read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
@@ -214,7 +210,19 @@ impl Store {
     }
 }
 
-/// Reads a row of the change log: seq, base, at, by, kind, tables, schema, face.
+/// A question to the change log, whose rows [`read_change`] reads.
+macro_rules! select_changes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, base, at, by, kind, tables, schema, face, action, client, session, call, plan ",
+            "FROM changes WHERE ",
+            $rest
+        )
+    };
+}
+pub(super) use select_changes;
+
+/// Reads a row of the change log.
 pub(super) fn read_change(row: &SqliteRow) -> Result<Change, Error> {
     let seq: i64 = row.try_get(0)?;
     let bad = || damaged(format!("change {seq}"));
@@ -225,8 +233,15 @@ pub(super) fn read_change(row: &SqliteRow) -> Result<Change, Error> {
             .parse()
             .map_err(|e| Error::Damaged { place: format!("change {seq}"), reason: format!("{e}") })?,
         at: row.try_get(2)?,
-        by: row.try_get(3)?,
-        face: row.try_get(7)?,
+        author: Author {
+            principal: text(3)?.into(),
+            face: text(7)?.into(),
+            action: text(8)?.into(),
+            client: text(9)?.into(),
+            session: text(10)?.into(),
+            call: text(11)?.into(),
+            plan: row.try_get::<Option<&str>, _>(12)?.map(Into::into),
+        },
         kind: serde_json::from_value(Value::from(text(4)?)).map_err(bad())?,
         tables: serde_json::from_str(text(5)?).map_err(bad())?,
         schema: serde_json::from_str(text(6)?).map_err(bad())?,

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use tablewright_core::model::{BaseId, WebhookId};
 use tablewright_core::secret::Secret;
 
-use super::read::read_change;
+use super::read::{read_change, select_changes};
 use super::{Error, Store};
 use crate::base::Change;
 
@@ -278,12 +278,11 @@ impl Store {
         most: usize,
         bytes: usize,
     ) -> Result<(Vec<Change>, i64), Error> {
-        let mut rows = sqlx::query(
-            "SELECT seq, base, at, by, kind, tables, schema, face FROM changes
-             WHERE seq > $1 AND seq <= $2 AND kind IN ('records', 'schema')
-             AND base IN (SELECT base FROM webhooks) AND ($3 IS NULL OR base = $3)
-             ORDER BY seq LIMIT $4",
-        )
+        let mut rows = sqlx::query(select_changes!(
+            "seq > $1 AND seq <= $2 AND kind IN ('records', 'schema')
+                 AND base IN (SELECT base FROM webhooks) AND ($3 IS NULL OR base = $3)
+                 ORDER BY seq LIMIT $4"
+        ))
         .bind(after)
         .bind(upto)
         .bind(base.map(|id| id.to_string()))

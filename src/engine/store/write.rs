@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value};
 use sqlx::{QueryBuilder, Sqlite};
-use tablewright_core::model::{Base, BaseId, TableId};
+use tablewright_core::model::id::ID_LEN;
+use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 
 use super::read::Cloud;
 use super::replicas::put_replica;
 use super::tasks::{TaskPart, add_part};
 use super::upstream_writes;
 use super::{Error, Store};
-use crate::base::changes::ChangeKind;
+use crate::base::changes::{Author, ChangeKind};
 use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
 
 /// Rows per INSERT statement.
@@ -20,18 +21,32 @@ const ROWS_PER_STATEMENT: usize = 64;
 pub struct AuditEntry {
     /// When, in milliseconds since the epoch.
     pub at: i64,
-    /// Who.
-    pub principal: String,
-    /// Through which face: `mcp`, `cli`, …
-    pub face: &'static str,
-    /// The tool or command.
-    pub action: String,
+    /// Who, by which call.
+    pub author: Author,
     /// Ids of what it was about.
     pub target: String,
+    /// Ids of the records it named.
+    pub records: Vec<RecordId>,
     /// `ok` or a fault's code.
     pub outcome: String,
     /// How long it took, in microseconds.
     pub duration_us: i64,
+    /// Requests to Airtable that were made for it.
+    pub upstream: u32,
+}
+
+impl AuditEntry {
+    /// The ids of its records as they are stored, a blank between them.
+    pub fn records(&self) -> String {
+        let mut out = String::with_capacity(self.records.len() * (ID_LEN + 1));
+        for (at, id) in self.records.iter().enumerate() {
+            if at > 0 {
+                out.push(' ');
+            }
+            id.push_to(&mut out);
+        }
+        out
+    }
 }
 
 /// One commit for the change log.
@@ -41,10 +56,8 @@ pub struct LoggedChange {
     pub base: BaseId,
     /// When, in milliseconds since the epoch.
     pub at: i64,
-    /// Who.
-    pub by: String,
-    /// Through which face; empty when that is not known.
-    pub face: String,
+    /// Who, by which call.
+    pub author: Author,
     /// What kind of commit.
     pub kind: ChangeKind,
     /// What changed in rows.
@@ -58,8 +71,8 @@ pub struct LoggedChange {
 impl LoggedChange {
     /// The change as its followers see it, once it has its number.
     pub fn numbered(self, seq: i64) -> Change {
-        let Self { base, at, by, face, kind, tables, schema, recomputed } = self;
-        Change { seq, base, at, by, face, kind, tables, schema, recomputed }
+        let Self { base, at, author, kind, tables, schema, recomputed } = self;
+        Change { seq, base, at, author, kind, tables, schema, recomputed }
     }
 }
 
@@ -253,6 +266,9 @@ impl Store {
             .bind(changes_before)
             .execute(&self.pool)
             .await?;
+        sqlx::query("DELETE FROM change_records WHERE seq < (SELECT MIN(seq) FROM changes)")
+            .execute(&self.pool)
+            .await?;
         sqlx::query("DELETE FROM audit WHERE at < $1").bind(audit_before).execute(&self.pool).await?;
         Ok(())
     }
@@ -375,33 +391,55 @@ async fn forget_comments(tx: &mut Tx, change: &LoggedChange) -> Result<(), Error
 pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
     let kind = serde_json::to_value(change.kind).ok();
     let (seq,): (i64,) = sqlx::query_as(
-        "INSERT INTO changes (base, at, by, kind, tables, schema, face) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING seq",
+        "INSERT INTO changes (base, at, by, kind, tables, schema, face, action, client, session, call, plan)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
     )
     .bind(change.base.to_string())
     .bind(change.at)
-    .bind(&change.by)
+    .bind(&*change.author.principal)
     .bind(kind.as_ref().and_then(Value::as_str).unwrap_or_default())
     .bind(serde_json::to_string(&change.tables).unwrap_or_default())
     .bind(serde_json::to_string(&change.schema).unwrap_or_default())
-    .bind(&change.face)
+    .bind(&*change.author.face)
+    .bind(&*change.author.action)
+    .bind(&*change.author.client)
+    .bind(&*change.author.session)
+    .bind(&*change.author.call)
+    .bind(change.author.plan.as_deref())
     .fetch_one(&mut **tx)
     .await?;
+    let records: Vec<RecordId> = change.tables.iter().flat_map(|t| &t.rows).map(|row| row.id).collect();
+    for part in records.chunks(ROWS_PER_STATEMENT) {
+        let mut insert: QueryBuilder<Sqlite> =
+            QueryBuilder::new("INSERT OR IGNORE INTO change_records (record, seq) ");
+        insert.push_values(part, |mut row, id| {
+            row.push_bind(id.to_string()).push_bind(seq);
+        });
+        insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
+    }
     Ok(seq)
 }
 
 pub(super) async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Error> {
     for part in entries.chunks(ROWS_PER_STATEMENT) {
         let mut insert: QueryBuilder<Sqlite> = QueryBuilder::new(
-            "INSERT INTO audit (at, principal, face, action, target, outcome, duration_us) ",
+            "INSERT INTO audit (at, principal, face, action, client, session, call, plan, target, records, outcome,
+             duration_us, upstream) ",
         );
         insert.push_values(part, |mut row, entry| {
             row.push_bind(entry.at)
-                .push_bind(&entry.principal)
-                .push_bind(entry.face)
-                .push_bind(&entry.action)
+                .push_bind(&*entry.author.principal)
+                .push_bind(&*entry.author.face)
+                .push_bind(&*entry.author.action)
+                .push_bind(&*entry.author.client)
+                .push_bind(&*entry.author.session)
+                .push_bind(&*entry.author.call)
+                .push_bind(entry.author.plan.as_deref())
                 .push_bind(&entry.target)
+                .push_bind(entry.records())
                 .push_bind(&entry.outcome)
-                .push_bind(entry.duration_us);
+                .push_bind(entry.duration_us)
+                .push_bind(entry.upstream);
         });
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
     }

@@ -8,7 +8,7 @@ use tablewright_core::{Code, Fault};
 use super::collect;
 use crate::Shared;
 use crate::base::Snapshot;
-use crate::base::changes::ChangeKind;
+use crate::base::changes::{Author, ChangeKind};
 use crate::local::Draft;
 use crate::replica::state::State;
 use crate::replica::take::{self, Delta, How};
@@ -32,8 +32,7 @@ pub(super) async fn absorb(
     shared: &Shared,
     base: BaseId,
     mut delta: Delta,
-    by: String,
-    face: String,
+    author: Author,
 ) -> Result<Absorbed, Fault> {
     let before = shared.snapshot(base).await?;
     if !before.cloud {
@@ -66,14 +65,14 @@ pub(super) async fn absorb(
     if !taken.schema.is_empty() {
         let tables = Vec::new();
         let recomputed = draft.snapshot.schema.tables.iter().map(|t| t.id).collect();
-        let (by, face, schema) = (by.clone(), face.clone(), taken.schema);
+        let (author, schema) = (author.clone(), taken.schema);
         let kind = ChangeKind::Schema;
-        batch.changes.push(LoggedChange { base, at: now, by, face, kind, tables, schema, recomputed });
+        batch.changes.push(LoggedChange { base, at: now, author, kind, tables, schema, recomputed });
     }
     if !taken.tables.is_empty() && how != How::Copied {
         let (kind, tables, schema) = (ChangeKind::Records, taken.tables, Vec::new());
         let recomputed = Vec::new();
-        batch.changes.push(LoggedChange { base, at: now, by, face, kind, tables, schema, recomputed });
+        batch.changes.push(LoggedChange { base, at: now, author, kind, tables, schema, recomputed });
     }
     let _no_load = shared.loading.lock().await;
     let numbers = shared.store.apply(&batch).await.map_err(Fault::from)?;

@@ -8,7 +8,7 @@ use tablewright_core::{Code, Fault};
 
 use super::{Audit, collect};
 use crate::Shared;
-use crate::base::changes::ChangeKind;
+use crate::base::changes::{Author, ChangeKind};
 use crate::base::{RowChange, SchemaChange, Snapshot, TableChanges};
 use crate::comments::Comment;
 use crate::local::Draft;
@@ -53,15 +53,13 @@ pub(super) async fn schema(
     shared: &Shared,
     base: BaseId,
     edit: &SchemaEdit,
-    by: String,
+    by: Author,
     audit: Audit,
 ) -> Result<Edited, Fault> {
     let result = try_schema(shared, base, edit, by).await;
     match result {
         Ok((mut draft, mut batch, edit)) => {
-            let line = audit("ok");
-            batch.changes.iter_mut().for_each(|change| change.face = line.face.to_owned());
-            batch.audit.push(line);
+            batch.audit.push(audit("ok"));
             let _no_load = shared.loading.lock().await;
             let numbers = match shared.store.apply(&batch).await.map_err(Fault::from) {
                 Ok(numbers) => numbers,
@@ -92,7 +90,7 @@ async fn try_schema(
     shared: &Shared,
     base: BaseId,
     edit: &SchemaEdit,
-    by: String,
+    by: Author,
 ) -> Result<(Draft, Batch, Edit), Fault> {
     let before = shared.snapshot(base).await?;
     let (now, mut draft, edit) = (shared.clock.now_ms(), Draft::of(&before), edit.clone());
@@ -114,8 +112,7 @@ async fn try_schema(
     batch.changes.push(LoggedChange {
         base,
         at: now,
-        by,
-        face: String::new(),
+        author: by,
         kind: ChangeKind::Schema,
         tables: Vec::new(),
         schema: edit.changes.clone(),
@@ -128,7 +125,7 @@ pub(super) async fn comment(
     shared: &Shared,
     at: CommentPlace,
     edit: CommentEdit,
-    by: String,
+    by: Author,
     audit: Audit,
 ) -> Result<Comment, Fault> {
     match try_comment(shared, at, edit).await {
@@ -138,8 +135,7 @@ pub(super) async fn comment(
             let logged = LoggedChange {
                 base: at.base,
                 at: shared.clock.now_ms(),
-                by,
-                face: line.face.to_owned(),
+                author: by,
                 kind: ChangeKind::Comments,
                 tables: vec![TableChanges { table: at.table, rows: vec![row], computed: Vec::new() }],
                 schema: Vec::new(),

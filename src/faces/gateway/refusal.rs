@@ -323,6 +323,16 @@ impl Refusal {
                 code,
                 "Internal server error. If you retry your request, it may succeed",
             ),
+            // Clients that try again by themselves are not to: only a person changes it.
+            Code::ApprovalNeeded | Code::Declined => {
+                Self::typed(StatusCode::FORBIDDEN, "APPROVAL_NEEDED", code, fault.message.clone())
+            }
+            Code::BudgetExceeded | Code::CircuitOpen => {
+                Self::typed(StatusCode::FORBIDDEN, "BUDGET_EXCEEDED", code, fault.message.clone())
+            }
+            Code::UnknownPlan | Code::PlanStale => {
+                Self::typed(StatusCode::CONFLICT, "CONFLICT", code, fault.message.clone())
+            }
             Code::InvalidCursor => Self::iterator(),
             Code::InvalidArguments
             | Code::Ambiguous

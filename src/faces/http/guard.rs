@@ -67,9 +67,7 @@ impl Guard {
     pub fn caller(&self, headers: &HeaderMap, face: &'static str) -> Option<Caller> {
         let inner = &*self.0;
         match &inner.entry {
-            Entry::Anyone => {
-                Some(Caller { principal: inner.local.clone(), face, rights: inner.flags, profile: None })
-            }
+            Entry::Anyone => Some(Caller::known(inner.local.clone(), face, inner.flags, None)),
             Entry::Tokens(tokens) => tokens.check(bearer(headers)?, face, inner.flags),
         }
     }

@@ -18,7 +18,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tablewright_core::Code;
 use tablewright_door::Caller;
-use tablewright_toolkit::{Called, Conditions, Reply};
+use tablewright_toolkit::{Called, Conditions, Nobody, Reply};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -244,6 +244,8 @@ impl ServerHandler for Handler {
             progress: progress::of(&context),
             tasks: self.parts.tasks().clone(),
             knows_tasks,
+            ask: Arc::new(Nobody),
+            surface: offer.surface.clone(),
         };
         match entry.call(self.parts.door(), caller.clone(), given, conditions).await {
             Called::Reply(reply) => Ok(wire_result(reply).into()),
@@ -251,6 +253,7 @@ impl ServerHandler for Handler {
                 let stored = self.parts.tasks().get(&caller, &id).await.map_err(tasks::error)?;
                 Ok(tasks::created(&stored))
             }
+            Called::Ask(plan) => Err(ErrorData::internal_error(format!("plan {plan} asks nobody"), None)),
         }
     }
 

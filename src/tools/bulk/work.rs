@@ -17,7 +17,7 @@ use tablewright_toolkit::{Answer, Reply};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bulk, Outcome, Watch};
+use super::{Bulk, Watch, outcomes};
 use crate::written::Done;
 
 /// The first wait for an Airtable that is away; each further one is twice as long.
@@ -179,12 +179,7 @@ impl Work {
 
     async fn try_run(&self, door: &Door, bulk: Bulk) -> Result<Done, Fault> {
         let mut call = door.call(self.caller.clone(), &self.tool);
-        let parts = self.tasks.parts(&self.ticket.id).await?;
-        let outcomes: Vec<Outcome> = parts
-            .into_iter()
-            .map(serde_json::from_value)
-            .collect::<Result<_, _>>()
-            .map_err(|e| Fault::new(Code::Internal, format!("a part of a task cannot be read: {e}")))?;
+        let outcomes = outcomes(self.tasks.parts(&self.ticket.id).await?)?;
         let (tasks, id, told) = (&self.tasks, self.ticket.id.as_str(), &self.told);
         let mut task = Waiting { tasks, id, told, cloud: true };
         let mut attempt = 0;
@@ -197,7 +192,7 @@ impl Work {
             }
         };
         task.cloud = view.base().is_cloud();
-        let watch = Watch { progress: &Silent, stop: &self.ticket.stop, task: Some(task) };
+        let watch = Watch { progress: &Silent, stop: &self.ticket.stop, plan: None, task: Some(task) };
         let done = bulk.run(&mut call, &view, outcomes, &watch).await;
         call.finish(done.as_ref().err().map(|fault| fault.code));
         done

@@ -65,7 +65,15 @@ async fn copy() -> Copy {
     let allowed = fetch::Options { allowed_private: vec!["127.0.0.1".into()] };
     let fetcher = Fetcher::new(&allowed).unwrap();
     let files = Files::open(dir.path(), Options::default(), fetcher, store, clock).await.unwrap();
-    Copy { door: Door::new(engine, files, replica), dir, stop, running, upstream, expired, _data: data }
+    Copy {
+        door: crate::support::door_of(engine, files, replica),
+        dir,
+        stop,
+        running,
+        upstream,
+        expired,
+        _data: data,
+    }
 }
 
 impl Copy {

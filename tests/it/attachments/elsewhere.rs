@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tablewright_core::{Code, Fault};
+use tablewright_engine::base::changes::Author;
 use tablewright_engine::files::{Given, Options};
 
 use super::keeping::{Desk, desk};
@@ -79,7 +80,7 @@ async fn a_file_elsewhere_is_fetched_once_for_all_who_want_it() {
     assert_eq!(desk.far(&file).await.unwrap(), "/one");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     // It goes with its base.
-    desk.engine.delete(BASE.parse().unwrap(), "t".into()).await.unwrap();
+    desk.engine.delete(BASE.parse().unwrap(), Author::of("t", "test")).await.unwrap();
     assert!(!desk.is_there(stored.id).await);
 }
 

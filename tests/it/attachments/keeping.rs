@@ -1,6 +1,7 @@
 //! What cells keep of files, and how long the files stay.
 
 use std::sync::Arc;
+use tablewright_engine::base::changes::Author;
 
 use serde_json::json;
 use tablewright_core::clock::HeldClock;
@@ -74,7 +75,7 @@ pub(super) async fn desk(options: Options) -> Desk {
         .await
         .unwrap();
     let loaded = base_file::read(papers(BASE, "Desk").to_string().as_bytes(), 0).unwrap();
-    engine.import(loaded, "t".into(), Box::new(|_| {})).await.unwrap();
+    engine.import(loaded, Author::of("t", "test"), Box::new(|_| {})).await.unwrap();
     Desk { dir, clock, engine, files }
 }
 
@@ -91,7 +92,7 @@ impl Desk {
             typecast: false,
             atomic: true,
         };
-        self.engine.commit(BASE.parse().unwrap(), write, "t".into(), audit_line).await.unwrap();
+        self.engine.commit(BASE.parse().unwrap(), write, Author::of("t", "test"), audit_line).await.unwrap();
     }
 
     pub(super) async fn is_there(&self, id: AttachmentId) -> bool {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use tablewright_engine::base::changes::Author;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -38,13 +39,13 @@ async fn open(directory: &Path, clock: &HeldClock) -> Engine {
 async fn open_orders(directory: &Path, clock: &HeldClock) -> Engine {
     let engine = open(directory, clock).await;
     let loaded = base_file::read(fixture().to_string().as_bytes(), parse_instant(NOON).unwrap()).unwrap();
-    engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+    engine.import(loaded, Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
     engine
 }
 
 async fn write(engine: &Engine, table: &str, action: Action) -> Vec<RecordId> {
     let write = Write { table: table.parse().unwrap(), action, typecast: true, atomic: false };
-    let outcome = engine.commit(base(), write, "test".into(), audit_line).await.unwrap();
+    let outcome = engine.commit(base(), write, Author::of("test", "test"), audit_line).await.unwrap();
     outcome.records.into_iter().filter_map(Result::ok).collect()
 }
 
@@ -222,7 +223,7 @@ async fn lookups_of_lookups_keep_their_types_and_follow_names() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path(), &clock()).await;
     let loaded = base_file::read(chain().to_string().as_bytes(), 0).unwrap();
-    engine.import(loaded, "test".into(), Box::new(|_| {})).await.unwrap();
+    engine.import(loaded, Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
     let a = "recA1000000000000";
     assert_eq!(see(&engine, CUSTOMERS, a, "Last").await, "2026-07-01T00:00:00.000Z");
     assert_eq!(see(&engine, CUSTOMERS, a, "Year").await, "2026");

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::Absorbed;
 use super::prepare::Item;
 use super::queue::{Kind, Touch};
+use crate::base::changes::Author;
 use crate::store::tasks::TaskPart;
 
 /// What became of a record.
@@ -46,8 +47,7 @@ impl Fate {
 pub(super) struct Group {
     pub(super) kind: Kind,
     pub(super) atomic: bool,
-    pub(super) by: Arc<str>,
-    pub(super) face: String,
+    pub(super) by: Author,
     /// The part of a task it belongs to.
     pub(super) part: Option<TaskPart>,
     /// The places of the records in their write.
@@ -73,8 +73,7 @@ impl Group {
     pub(super) fn new(
         kind: Kind,
         atomic: bool,
-        by: &str,
-        face: &str,
+        by: &Author,
         part: Option<TaskPart>,
         places: Vec<usize>,
         items: Vec<Item>,
@@ -87,9 +86,8 @@ impl Group {
             stopped: None,
             refused: 0,
         };
-        let (by, face) = (by.into(), face.to_owned());
         let (result, ended) = (Mutex::new(result), Notify::new());
-        Arc::new(Self { kind, atomic, by, face, part, places, items, result, ended })
+        Arc::new(Self { kind, atomic, by: by.clone(), part, places, items, result, ended })
     }
 
     pub(super) fn touches(&self) -> Vec<Option<Touch>> {

@@ -13,6 +13,7 @@ use super::send::Share;
 use super::settle::{Found, Times};
 use super::{All, Shared};
 use crate::airtable::{Ask, Error};
+use crate::base::changes::Author;
 use crate::store::tasks::TaskPart;
 use crate::store::upstream_writes::UpstreamWrite;
 
@@ -67,8 +68,7 @@ impl Shared {
         self: &Arc<Self>,
         part: &TaskPart,
         kind: &Kind,
-        by: &str,
-        face: &str,
+        by: &Author,
         all: &mut All,
     ) -> Result<(), Fault> {
         let mut cut_off = Vec::new();
@@ -90,7 +90,7 @@ impl Shared {
                 None if kind.verb == Verb::Create => {
                     let items = places.iter().filter_map(|at| all.items[*at].clone()).collect();
                     let part = Some(part.clone());
-                    let group = Group::new(kind.clone(), false, by, face, part, places, items);
+                    let group = Group::new(kind.clone(), false, by, part, places, items);
                     cut_off.push((Share::all_of(&group, id), sent_at));
                 }
                 None => {
@@ -126,7 +126,7 @@ impl Shared {
         }
         for (mut shares, unsettled, sent_at) in lost {
             let group = shares[0].group.clone();
-            let ask = Ask::interactive(group.by.clone());
+            let ask = Ask::interactive(group.by.principal.clone());
             let times = Times { sent: sent_at, lost: sent_at };
             match self.settle_create(&ask, unsettled, &mut shares, &before, times, &error).await {
                 Found::Done => {

@@ -181,7 +181,7 @@ impl Flight {
                 continue;
             }
             let Some(first) = part.units.first().and_then(|unit| self.group(unit.group)) else { continue };
-            let ask = Ask::interactive(first.by.clone());
+            let ask = Ask::interactive(first.by.principal.clone());
             let turn = match permit.take() {
                 Some(permit) => Ok(permit),
                 None => {
@@ -399,8 +399,7 @@ impl Shared {
             table: group.kind.table,
             records,
             gone,
-            by: group.by.to_string(),
-            face: group.face.clone(),
+            by: group.by.clone(),
             journal: share.row.map(|row| (row, outcome())).into_iter().collect(),
             part: None,
         };

@@ -1,0 +1,43 @@
+//! Plans, the journal of changes and undo.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tablewright_core::model::PlanId;
+use tablewright_core::{Code, Fault};
+use tablewright_toolkit::Answer;
+use tablewright_toolkit::registry::{CallContext, Tool};
+
+/// `apply_plan`
+pub struct ApplyPlan;
+
+/// Arguments of `apply_plan`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyArgs {
+    /// Its id, as the call that made it says.
+    plan: String,
+}
+
+/// The plan a text names.
+pub(crate) fn plan_id(text: &str) -> Result<PlanId, Fault> {
+    text.trim().parse().map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        Fault::new(Code::InvalidArguments, format!("{shown:?} is no plan; its id begins with pln."))
+    })
+}
+
+impl Tool for ApplyPlan {
+    const NAME: &'static str = "apply_plan";
+    type Args = ApplyArgs;
+
+    async fn run(context: &mut CallContext, args: ApplyArgs) -> Result<Answer, Fault> {
+        let caller = context.call.caller().clone();
+        let plan = context.door.plans().of(&caller, plan_id(&args.plan)?).await?;
+        let tool = context.surface.get(&plan.author.action).cloned().ok_or_else(|| {
+            let message =
+                format!("plan {} needs the tool {}, which is not offered here.", plan.id, plan.author.action);
+            Fault::new(Code::Forbidden, message)
+        })?;
+        tool.carry_out(context, &plan).await
+    }
+}
