@@ -297,7 +297,7 @@ proptest! {
             let clock = HeldClock::at(1_772_323_200_000);
             let engine = open(directory.path(), &clock).await;
             let bytes = std::fs::read(root().join("tests/fixtures/shop.json")).unwrap();
-            engine.import(base_file::read(&bytes, 0).unwrap(), "test".into(), Box::new(|_| {})).await.unwrap();
+            engine.import(base_file::read(&bytes, 0).unwrap(), Author::of("test", "test"), Box::new(|_| {})).await.unwrap();
             for step in &steps {
                 clock.advance(3_723_456);
                 if let Err(fault) = carry_out(&engine, step).await {

@@ -128,7 +128,7 @@ impl Absorb for Copy {
             self.store.apply(&batch).await?;
             let records: Vec<(RecordId, i64)> = own.records.iter().map(|r| (r.id, r.created)).collect();
             let ids = records.iter().map(|(id, _)| *id).chain(own.gone.iter().copied()).collect();
-            self.told.lock().unwrap().push((own.by, ids));
+            self.told.lock().unwrap().push((own.by.principal.to_string(), ids));
             Ok(Absorbed { snapshot: self.add(&records, &own.gone), change: Some(own.asked as i64) })
         })
     }

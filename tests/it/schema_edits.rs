@@ -289,21 +289,28 @@ fn comments_have_threads_and_belong_to_their_authors() {
             parent,
             known: vec![bo.clone()],
         };
-        let first = engine.comment(at, add("hello", None), "ada".into(), audit_line).await.unwrap();
+        let first =
+            engine.comment(at, add("hello", None), Author::of("ada", "test"), audit_line).await.unwrap();
         let text = format!("@[{}] look", bo.id);
-        let answer = engine.comment(at, add(&text, Some(first.id)), "ada".into(), audit_line).await.unwrap();
+        let answer = engine
+            .comment(at, add(&text, Some(first.id)), Author::of("ada", "test"), audit_line)
+            .await
+            .unwrap();
         assert!(answer.mentioned.contains_key(&bo.id.to_string()));
-        let third = engine.comment(at, add("yes", Some(answer.id)), "ada".into(), audit_line).await.unwrap();
+        let third = engine
+            .comment(at, add("yes", Some(answer.id)), Author::of("ada", "test"), audit_line)
+            .await
+            .unwrap();
         assert_eq!(third.parent_comment_id, Some(first.id), "threads have one level");
         let theirs = CommentEdit::Remove { author: bo, comment: first.id };
-        let fault = engine.comment(at, theirs, "bo".into(), audit_line).await.unwrap_err();
+        let fault = engine.comment(at, theirs, Author::of("bo", "test"), audit_line).await.unwrap_err();
         assert_eq!(fault.code, Code::Forbidden);
         assert_eq!(
             engine.store().comment_counts(base(), &[at.record]).await.unwrap(),
             [(at.record, before + 3)]
         );
         let own = CommentEdit::Remove { author: ada, comment: first.id };
-        engine.comment(at, own, "ada".into(), audit_line).await.unwrap();
+        engine.comment(at, own, Author::of("ada", "test"), audit_line).await.unwrap();
         assert_eq!(engine.store().comment_counts(base(), &[at.record]).await.unwrap(), [(at.record, before)]);
         assert_eq!(feed.recv().await.unwrap().kind, ChangeKind::Comments);
         engine.close().await;
@@ -333,13 +340,13 @@ fn a_base_is_made_from_nothing() {
     let directory = tempfile::tempdir().unwrap();
     run(async {
         let engine = open(directory.path()).await;
-        assert!(engine.create_base("Empty", Vec::new(), "test".into()).await.is_err());
+        assert!(engine.create_base("Empty", Vec::new(), Author::of("test", "test")).await.is_err());
         let tables = vec![NewTable {
             name: "People".into(),
             fields: vec![new_field("Name", "singleLineText", json!({}))],
             ..NewTable::default()
         }];
-        let (id, _) = engine.create_base(" Club ", tables, "test".into()).await.unwrap();
+        let (id, _) = engine.create_base(" Club ", tables, Author::of("test", "test")).await.unwrap();
         engine.close().await;
         let engine = open(directory.path()).await;
         assert_eq!(engine.bases()[0], (id, "Club".to_owned()));

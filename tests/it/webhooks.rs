@@ -19,7 +19,7 @@ use tablewright_door::{Call, Caller, Rights, Webhooks};
 use tablewright_engine::fetch::{self, Fetcher};
 use tablewright_engine::local::schema::SchemaEdit;
 use tablewright_engine::local::{Action, Write};
-use tablewright_engine::{AuditEntry, Engine, base_file};
+use tablewright_engine::{Engine, base_file};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

@@ -126,7 +126,7 @@ async fn files_nothing_names_are_dropped_after_a_while() {
     assert!(desk.files.claim(BASE.parse().unwrap(), lost.id).await.unwrap().is_none());
     assert_eq!(blobs(desk.dir.path()), std::slice::from_ref(&kept.blob));
     assert_eq!(desk.files.read(&kept, 100).await.unwrap(), b"one");
-    desk.engine.delete(BASE.parse().unwrap(), "t".into()).await.unwrap();
+    desk.engine.delete(BASE.parse().unwrap(), Author::of("t", "test")).await.unwrap();
     assert!(!desk.is_there(kept.id).await);
     desk.files.sweep().await.unwrap();
     assert!(blobs(desk.dir.path()).is_empty());

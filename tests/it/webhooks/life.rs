@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use tablewright_core::Code;
+use tablewright_engine::base::changes::Author;
 use tablewright_engine::local::Action;
 
 use super::{BASE, DAY, GOODS, LAMP, Rig, base, cells, data, record, wants, with_shop};
@@ -161,7 +162,7 @@ fn a_base_has_at_most_ten_and_takes_them_with_it() {
         rig.hook(data()).await;
         rig.set(GOODS, record(LAMP), json!({"Stock": 1})).await;
         rig.webhooks.list(&mut rig.call(), base()).await.unwrap();
-        rig.engine.delete(base(), "test".into()).await.unwrap();
+        rig.engine.delete(base(), Author::of("test", "test")).await.unwrap();
         let store = rig.engine.store();
         assert!(store.webhooks(None).await.unwrap().is_empty());
         for id in ids {
