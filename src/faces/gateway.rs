@@ -14,6 +14,7 @@ mod live;
 mod meta;
 mod offset;
 mod page;
+mod pages;
 mod params;
 mod query;
 mod rates;
@@ -38,6 +39,7 @@ use tablewright_door::{Call, Door, Webhooks};
 use self::body::Sent;
 use self::kept::Kept;
 use self::offset::Offsets;
+use self::pages::Pages;
 use self::query::Pairs;
 use self::rates::Rates;
 use self::refusal::Refusal;
@@ -88,6 +90,7 @@ pub struct Gateway {
     guard: Guard,
     offsets: Offsets,
     kept: Kept,
+    pages: Pages,
     rates: Option<Rates>,
 }
 
@@ -97,7 +100,7 @@ impl Gateway {
         let offsets = Offsets::new(options.offset_seconds);
         let kept = Kept::new(offsets.idle_ms());
         let rates = options.emulate_limits.then(|| Rates::new(options.penalty_seconds));
-        Self { door, webhooks, guard, offsets, kept, rates }
+        Self { door, webhooks, guard, offsets, kept, pages: Pages::new(), rates }
     }
 }
 

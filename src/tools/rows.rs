@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
-use tablewright_core::model::FieldType;
 use tablewright_door::{BaseView, Files, TableView};
 use tablewright_engine::replica::Source;
 use tablewright_toolkit::Answer;
@@ -152,7 +151,7 @@ impl Rows {
         let Some((files, now)) = &self.addresses else { return };
         let Some(public) = files.public_url() else { return };
         for field in fields.iter().map(|at| &view.schema().fields[*at]) {
-            if matches!(field.kind, FieldType::Attachments | FieldType::Lookup(_))
+            if field.kind.may_hold_files()
                 && let Some(cell) = record["fields"].get_mut(&field.name)
             {
                 *cell = files.shown(cell, &public, *now);

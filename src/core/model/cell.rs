@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde_json::{Number, Value};
 
-use crate::civil;
+use crate::civil::{self, Civil};
 
 use super::field::{Choice, Field, FieldType};
 use super::id::RecordId;
@@ -110,6 +110,11 @@ impl FieldType {
             _ => false,
         }
     }
+
+    /// True where cells may hold files, whose addresses end.
+    pub fn may_hold_files(&self) -> bool {
+        matches!(self, Self::Attachments | Self::Lookup(_))
+    }
 }
 
 /// A JSON number that prints integers without a point; `null` for what JSON cannot say.
@@ -143,47 +148,48 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     )
 }
 
-fn push_digits(out: &mut String, number: u32, digits: usize) {
-    let mut bytes = [b'0'; 10];
+/// Writes a number's last digits over a place for them; more than fit are left out.
+fn put_digits(place: &mut [u8], number: u32) {
     let mut rest = number;
-    for byte in bytes.iter_mut().rev() {
+    for byte in place.iter_mut().rev() {
         *byte = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    let kept = bytes.len() - digits.min(bytes.len());
-    out.extend(bytes.iter().skip(kept).map(|byte| char::from(*byte)));
+}
+
+/// Appends digits and signs, which are never anything but ASCII.
+fn push_ascii(out: &mut String, bytes: &[u8]) {
+    out.push_str(std::str::from_utf8(bytes).unwrap_or_default());
+}
+
+fn push_day(out: &mut String, date: &Civil) {
+    let mut text = *b"+000000-00-00";
+    let (year, day) = text.split_at_mut(7);
+    put_digits(&mut year[1..], date.year.unsigned_abs());
+    put_digits(&mut day[1..3], date.month.into());
+    put_digits(&mut day[4..], date.day.into());
+    if date.year < 0 {
+        text[0] = b'-';
+    }
+    push_ascii(out, if (0..=9999).contains(&date.year) { &text[3..] } else { &text });
 }
 
 /// Appends `YYYY-MM-DD` for the UTC day of `ms`; years before 0 or after 9999 get six digits
 /// and a sign.
 pub fn push_date(out: &mut String, ms: i64) {
-    let date = civil::civil(ms);
-    if (0..=9999).contains(&date.year) {
-        push_digits(out, date.year.unsigned_abs(), 4);
-    } else {
-        out.push(if date.year < 0 { '-' } else { '+' });
-        push_digits(out, date.year.unsigned_abs(), 6);
-    }
-    out.push('-');
-    push_digits(out, date.month.into(), 2);
-    out.push('-');
-    push_digits(out, date.day.into(), 2);
+    push_day(out, &civil::civil(ms));
 }
 
 /// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 pub fn push_instant(out: &mut String, ms: i64) {
     let time = civil::civil(ms);
-    push_date(out, ms);
-    for (before, number, digits) in [
-        ('T', u32::from(time.hour), 2),
-        (':', u32::from(time.minute), 2),
-        (':', u32::from(time.second), 2),
-        ('.', u32::from(time.millisecond), 3),
-    ] {
-        out.push(before);
-        push_digits(out, number, digits);
-    }
-    out.push('Z');
+    push_day(out, &time);
+    let mut text = *b"T00:00:00.000Z";
+    put_digits(&mut text[1..3], time.hour.into());
+    put_digits(&mut text[4..6], time.minute.into());
+    put_digits(&mut text[7..9], time.second.into());
+    put_digits(&mut text[10..13], time.millisecond.into());
+    push_ascii(out, &text);
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ` for an instant in milliseconds.

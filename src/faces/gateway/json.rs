@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use tablewright_core::model::cell::{BLANK_CHOICE, BLANK_INSTANT, json_number, push_date, push_instant};
-use tablewright_core::model::{Cell, Choice, Field, FieldId, FieldType, RecordId};
+use tablewright_core::model::cell::{BLANK_CHOICE, BLANK_INSTANT, push_date, push_instant};
+use tablewright_core::model::{Cell, Choice, Field, FieldId, RecordId};
 use tablewright_door::TableView;
 use tablewright_engine::base::Column;
 use tablewright_engine::base::column::{Data, number};
@@ -52,7 +52,8 @@ fn push_number(out: &mut String, held: f64) {
     if held.fract() == 0.0 && held.abs() < 9.007_199_254_740_992e15 {
         out.push_str(itoa::Buffer::new().format(held as i64));
     } else {
-        let _ = write!(out, "{}", json_number(held));
+        let mut digits = zmij::Buffer::new();
+        out.push_str(if held.is_finite() { digits.format_finite(held) } else { "null" });
     }
 }
 
@@ -107,7 +108,7 @@ impl<'v> RecordWriter<'v> {
             }
             keys.push(':');
             let date_only = field.kind.shows_date_only();
-            let files = matches!(field.kind, FieldType::Attachments | FieldType::Lookup(_));
+            let files = field.kind.may_hold_files();
             written.push(Written {
                 at,
                 field,
@@ -278,6 +279,8 @@ fn push_list<T>(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use tablewright_core::model::cell::json_number;
 
     use super::*;
 

@@ -8,6 +8,7 @@ use tablewright_door::{Call, TableView};
 use super::Gateway;
 use super::json::{RecordWriter, push_string};
 use super::page::List;
+use super::pages::Pages;
 use super::params::{ListParams, Shape};
 use super::refusal::{Refusal, While};
 use super::upload::Addresses;
@@ -59,19 +60,32 @@ pub(super) async fn list(
     } else {
         None
     };
-    let writer = RecordWriter::new(&view, places.as_deref(), params.shape, addresses);
-    let mut out = String::with_capacity(64 + page.slots.len() * writer.record_size());
-    out.push_str("{\"records\":[");
-    let mut written = 0;
-    for slot in &page.slots {
-        if written > 0 {
-            out.push(',');
+    let key = match counts {
+        None => Pages::key(&view, places.as_deref(), params.shape, &page.slots),
+        Some(_) => None,
+    };
+    let mut out = String::from("{\"records\":[");
+    let mut written = page.slots.len();
+    if let Some(text) = key.as_ref().and_then(|key| gateway.pages.get(key)) {
+        out.reserve(text.len() + 100);
+        out.push_str(&text);
+    } else {
+        let writer = RecordWriter::new(&view, places.as_deref(), params.shape, addresses);
+        out.reserve(page.slots.len() * writer.record_size());
+        let start = out.len();
+        for (at, slot) in page.slots.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            let count = counts.as_ref().and_then(|counts| counts.get(&view.row(*slot).id).copied());
+            writer.record(&mut out, *slot, count);
+            if out.len() > MAX_ANSWER {
+                written = at + 1;
+                break;
+            }
         }
-        let count = counts.as_ref().and_then(|counts| counts.get(&view.row(*slot).id).copied());
-        writer.record(&mut out, *slot, count);
-        written += 1;
-        if out.len() > MAX_ANSWER {
-            break;
+        if let Some(key) = key.filter(|_| written == page.slots.len()) {
+            gateway.pages.keep(key, &out[start..]);
         }
     }
     out.push(']');

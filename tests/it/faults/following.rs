@@ -1,7 +1,5 @@
 //! The copy follows the base, whatever happens to its webhook, its pages and its schema.
 
-use std::time::Duration;
-
 use super::writers::{self, Writer};
 use super::{AT_FIRST, HEARD_OF, INSIDER, ledger_at_first, plan_of, settle};
 use crate::cloud::{Cloud, harbour, try_all, until};
@@ -10,7 +8,6 @@ use crate::support::PATIENCE;
 
 /// How long changes go on while somebody reads.
 const ROUNDS: usize = 6;
-const ROUND: Duration = Duration::from_millis(400);
 
 /// Copies and follows a base under a plan.
 fn follows(what: &str, plan: impl FnOnce(&Cloud) -> Plan) {
@@ -25,9 +22,13 @@ fn follows(what: &str, plan: impl FnOnce(&Cloud) -> Plan) {
     let mut writer = Writer::new(INSIDER, 7, &ledger);
     for _ in 0..ROUNDS {
         writers::insider(&mut writer, &mut insider, 3);
-        // Somebody reads, so that news are looked for.
-        try_all(&mut agent, harbour::SHIPMENTS).unwrap_or_else(|why| panic!("{what}: {why}"));
-        std::thread::sleep(ROUND);
+        // Somebody reads, so that news are looked for; the next changes come after the look.
+        let asked = cloud.hostile.log().len();
+        until(PATIENCE, || {
+            try_all(&mut agent, harbour::SHIPMENTS)?;
+            if cloud.hostile.log().len() > asked { Ok(()) } else { Err("nobody looks for news".to_owned()) }
+        })
+        .unwrap_or_else(|why| panic!("{what}: {why}"));
     }
     cloud.hostile.calm();
     settle(&cloud, &mut agent, &ledger, what);

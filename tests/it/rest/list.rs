@@ -251,3 +251,26 @@ fn a_page_of_huge_records_ends_early_and_goes_on() {
         assert!(rest_of_it.get("offset").is_none());
     }
 }
+
+#[test]
+fn a_page_that_was_asked_for_before_is_never_out_of_date() {
+    let rest = Rest::open();
+    let price = |query: &str, field: &str| {
+        // The second answer is the one that may have been kept.
+        let asked = || rest.get(&path(query))["records"][0]["fields"][field].clone();
+        assert_eq!(asked(), asked(), "{query}");
+        asked()
+    };
+    assert_eq!(price("", "Price"), 40);
+    assert_eq!(price("?returnFieldsByFieldId=true", "fldGPrice00000000"), 40);
+    assert_eq!(price("?fields[]=Price", "Price"), 40);
+    assert_eq!(price("?fields[]=Name", "Price"), Value::Null);
+    rest.ok("PATCH", &path(&format!("/{LAMP}")), json!({"fields": {"Price": 41}}));
+    assert_eq!(price("", "Price"), 41);
+    assert_eq!(price("?fields[]=Price", "Price"), 41);
+    assert_eq!(price("?returnFieldsByFieldId=true", "fldGPrice00000000"), 41);
+    let renamed = json!({"name": "Cost"});
+    rest.ok("PATCH", &format!("/v0/meta/bases/{BASE}/tables/{GOODS}/fields/fldGPrice00000000"), renamed);
+    assert_eq!(price("", "Cost"), 41);
+    assert_eq!(price("", "Price"), Value::Null);
+}
