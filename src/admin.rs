@@ -1,6 +1,7 @@
 //! What a person does to a data directory: the same here and through its owner.
 
 pub mod logins;
+pub mod plans;
 pub mod sync;
 
 use std::path::{Path, PathBuf};
@@ -90,6 +91,11 @@ pub enum Command {
         /// What.
         command: logins::Command,
     },
+    /// Something about plans.
+    Plans {
+        /// What.
+        command: plans::Command,
+    },
     /// Something about the copies of bases in Airtable.
     Sync {
         /// What.
@@ -111,6 +117,7 @@ impl Command {
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
             Self::Logins { command } => command.name(),
+            Self::Plans { command } => command.name(),
             Self::Sync { command } => command.name(),
         }
     }
@@ -199,6 +206,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             Ok(json!({"revoked": token}))
         }
         Command::Logins { command } => logins::run(app, command).await,
+        Command::Plans { command } => plans::run(app, call, command).await,
         Command::Sync { command } => sync::run(app, call, command, progress).await,
     }
 }

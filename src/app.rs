@@ -13,9 +13,9 @@ use tablewright_engine::fetch::Fetcher;
 use tablewright_engine::files::Files;
 use tablewright_engine::replica::Replica;
 use tablewright_faces::mcp::{Parts, Shared};
-use tablewright_toolkit::Selection;
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::registry::Registry;
+use tablewright_toolkit::{Selection, careful};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,10 @@ impl App {
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
         if going_on > 0 {
             tracing::info!(going_on, "tasks that were cut off go on");
+        }
+        let begun = careful::resume(&registry, &door, &tasks, config.answers).await?;
+        if begun > 0 {
+            tracing::info!(begun, "plans that were cut off go on");
         }
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());

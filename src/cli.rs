@@ -9,6 +9,7 @@ mod doctor;
 mod formula;
 mod generate;
 mod install;
+mod plan;
 mod progress;
 mod read_file;
 mod serve;
@@ -62,6 +63,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Connect(options) => connect::run(&global, options).await,
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
+        Command::Plan(command) => plan::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
         Command::Sync(options) => sync::run(&global, options).await,
         Command::Install(options) => install::run(&global, options),

@@ -125,6 +125,9 @@ pub enum Command {
     /// Make, list and revoke access tokens for HTTP.
     #[command(subcommand)]
     Token(Token),
+    /// See, approve and reject writes that wait for a person.
+    #[command(subcommand)]
+    Plan(Plan),
     /// Check, evaluate, explain and lay out formulas.
     #[command(subcommand)]
     Formula(Formula),
@@ -336,6 +339,38 @@ pub enum Token {
     Revoke {
         /// Name or id.
         token: String,
+    },
+}
+
+/// What to do about plans.
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// List the plans that wait for approval.
+    List {
+        /// All that are kept.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what a plan would do, record by record.
+    Show {
+        /// Its id.
+        plan: String,
+    },
+    /// Approve a plan: whoever made it can carry it out.
+    Approve {
+        /// Its id.
+        plan: String,
+        /// What there is to say about it.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Reject a plan.
+    Reject {
+        /// Its id.
+        plan: String,
+        /// Why.
+        #[arg(long)]
+        note: Option<String>,
     },
 }
 

@@ -279,6 +279,9 @@ fn parts<'a>(step: &'a Step, base: Option<&'a Base>) -> Vec<Part<'a>> {
             }
             found
         }
+        Step::Upload { table, field, .. } => {
+            vec![part(Kind::Update, Some(table.to_string()), vec![field.to_string()], 1)]
+        }
         Step::Comment { table, .. } => vec![part(Kind::Comment, Some(table.to_string()), Vec::new(), 1)],
         Step::CreateBase { .. } => vec![part(Kind::Schema, None, Vec::new(), 0)],
         Step::DeleteBase { records, .. } => {

@@ -12,7 +12,7 @@ use tablewright_engine::base::changes::Author;
 pub use tablewright_engine::store::plans::{PlanStatus, StoredPlan};
 use tokio::sync::broadcast;
 
-use crate::access::Caller;
+use crate::access::{Caller, Rights};
 use crate::approval::{Needed, Options};
 use crate::rehearsal::Effect;
 
@@ -20,6 +20,8 @@ use crate::rehearsal::Effect;
 const MAX_OPEN: usize = 200;
 /// How long an ended plan is kept, in milliseconds after it lapsed.
 const KEPT_MS: i64 = 30 * 86_400_000;
+/// Most plans that go on after a restart.
+const MAX_CUT_OFF: u32 = 10_000;
 /// Longest note of whoever decides, in characters.
 const MAX_NOTE: usize = 2_000;
 
@@ -197,6 +199,31 @@ impl Plans {
             .await
             .map_err(Fault::from)?;
         Ok(())
+    }
+
+    /// Plans that were being carried out when the program ended last.
+    pub async fn cut_off(&self) -> Result<Vec<StoredPlan>, Fault> {
+        self.list(None, Some(PlanStatus::Applying), MAX_CUT_OFF).await
+    }
+
+    /// Who made a plan that was begun; `None` when their token was taken back since.
+    pub async fn maker(&self, plan: &StoredPlan) -> Result<Option<Caller>, Fault> {
+        let principal = plan.author.principal.clone();
+        let Some(name) = principal.strip_prefix("token:") else {
+            return Ok(Some(Caller::known(principal, "mcp", Rights::ALL, None)));
+        };
+        let tokens = self.engine.store().tokens().await.map_err(Fault::from)?;
+        let token = tokens.into_iter().find(|token| token.name == name && token.revoked_at.is_none());
+        Ok(token.map(|token| {
+            let rights = Rights::of_scopes(&token.scopes);
+            Caller::known(principal.clone(), "mcp", rights, token.profile.map(Arc::from))
+        }))
+    }
+
+    /// Whether a plan that was cut off is done already: a write that is one commit, and has it.
+    pub async fn is_done(&self, plan: &StoredPlan, parts: usize) -> Result<bool, Fault> {
+        let commits = self.engine.store().commits_of_plan(plan.id).await.map_err(Fault::from)?;
+        Ok(parts == 0 && commits > 0)
     }
 
     /// Notes how carrying out a plan ended.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tablewright_core::model::{Base, BaseId, Field, Table};
+use tablewright_core::model::{Base, BaseId, Field, FieldType, Table};
 use tablewright_engine::base::{RowChange, SchemaChange};
 
-use crate::rehearsal::{Effect, Step};
+use crate::rehearsal::{Effect, NewChoices, Step};
 
 /// What a call would do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -110,6 +110,8 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
         let mut requests = 0;
         match step {
             Step::Records { table, tables, choices, refused, .. } => {
+                let with_new = base.map(|base| with_choices(base, choices));
+                let base = with_new.as_ref();
                 for changes in tables {
                     let held = base.and_then(|base| base.table_by_id(changes.table));
                     if changes.table != *table {
@@ -127,7 +129,8 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
                     computed(&mut out.computed, held, &changes.computed);
                 }
                 for new in choices {
-                    let names: Vec<String> = new.names.iter().map(|name| format!("{name:?}")).collect();
+                    let names: Vec<String> =
+                        new.choices.iter().map(|choice| format!("{:?}", choice.name)).collect();
                     warn(
                         &mut out,
                         format!("field {:?} would get new choices: {}", new.field, names.join(", ")),
@@ -159,6 +162,10 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
                     _ => format!("{record}: a comment goes"),
                 };
                 out.comments.push(words);
+            }
+            Step::Upload { record, .. } => {
+                requests += 1;
+                out.comments.push(format!("{record}: a file is added"));
             }
             Step::CreateBase { name, tables } => {
                 out.schema.push(format!("new base {name:?} with the tables {}", tables.join(", ")));
@@ -194,6 +201,21 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
     }
     out.summary = if words.is_empty() { "nothing changes".to_owned() } else { words.join(", ") };
     out
+}
+
+/// A schema with choices that do not exist yet, so that their names are known.
+fn with_choices(base: &Base, new: &[NewChoices]) -> Base {
+    let mut base = base.clone();
+    for NewChoices { table, field, choices } in new {
+        let table = base.tables.iter_mut().find(|held| held.id == *table);
+        let field = table.and_then(|table| table.fields.iter_mut().find(|held| held.name == *field));
+        if let Some(FieldType::SingleSelect(held) | FieldType::MultipleSelects(held)) =
+            field.map(|field| &mut field.kind)
+        {
+            held.extend(choices.iter().cloned());
+        }
+    }
+    base
 }
 
 fn warn(out: &mut Preview, warning: String) {

@@ -5,12 +5,13 @@
 //! draft. The steps that were noted are the effect of the call. When the call is carried out later,
 //! each of its writes has to do exactly what its step says, or it is refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tablewright_core::model::{Base, BaseId, FieldType, RecordId, TableId};
+use serde_json::{Map, Value};
+use tablewright_core::model::id::AttachmentId;
+use tablewright_core::model::{Base, BaseId, Choice, FieldId, FieldType, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::Snapshot;
 use tablewright_engine::base::{SchemaChange, TableChanges};
@@ -63,6 +64,17 @@ pub enum Step {
         /// The text after; absent when the comment goes.
         after: Option<String>,
     },
+    /// A file is sent to Airtable and added to a cell.
+    Upload {
+        /// The base.
+        base: BaseId,
+        /// The table.
+        table: TableId,
+        /// The record.
+        record: RecordId,
+        /// The field.
+        field: FieldId,
+    },
     /// A base is made.
     CreateBase {
         /// Its name.
@@ -86,8 +98,8 @@ pub struct NewChoices {
     pub table: TableId,
     /// The field's name.
     pub field: String,
-    /// The choices' names.
-    pub names: Vec<String>,
+    /// The choices.
+    pub choices: Vec<Choice>,
 }
 
 /// A rehearsal under way.
@@ -145,6 +157,7 @@ impl Step {
             Self::Records { base, .. }
             | Self::Schema { base, .. }
             | Self::Comment { base, .. }
+            | Self::Upload { base, .. }
             | Self::DeleteBase { base, .. } => Some(*base),
             Self::CreateBase { .. } => None,
         }
@@ -178,9 +191,16 @@ impl Step {
     /// Ids of what it makes, in order.
     fn makes(&self) -> Vec<String> {
         match self {
-            Self::Records { tables, .. } => {
-                let rows = tables.iter().flat_map(|changes| &changes.rows);
-                rows.filter(|row| row.before.is_none()).map(|row| row.id.to_string()).collect()
+            Self::Records { tables, choices, .. } => {
+                let rows = || tables.iter().flat_map(|changes| &changes.rows);
+                let records = rows().filter(|row| row.before.is_none()).map(|row| row.id.to_string());
+                let choices = choices.iter().flat_map(|new| &new.choices).map(|choice| choice.id.to_string());
+                let files = |cells: &Option<Map<String, Value>>| -> Vec<String> {
+                    cells.iter().flat_map(Map::values).flat_map(file_ids).collect()
+                };
+                let held: HashSet<String> = rows().flat_map(|row| files(&row.before)).collect();
+                let files = rows().flat_map(|row| files(&row.after)).filter(|id| !held.contains(id));
+                records.chain(choices).chain(files).collect()
             }
             Self::Schema { changes, .. } => changes.iter().flat_map(made_by).collect(),
             _ => Vec::new(),
@@ -238,6 +258,13 @@ fn made_by(change: &SchemaChange) -> Vec<String> {
     }
 }
 
+/// Ids of the files of a cell.
+fn file_ids(cell: &Value) -> Vec<String> {
+    let items = cell.as_array().map_or(&[][..], Vec::as_slice);
+    let ids = items.iter().filter_map(|item| item.get("id")?.as_str());
+    ids.filter(|id| AttachmentId::is(id)).map(str::to_owned).collect()
+}
+
 fn choice_ids(kind: &FieldType) -> Vec<String> {
     kind.choices().unwrap_or_default().iter().map(|choice| choice.id.to_string()).collect()
 }
@@ -249,13 +276,10 @@ fn new_choices(before: &Base, after: &Base) -> Vec<NewChoices> {
         for (old, new) in was.fields.iter().zip(&is.fields) {
             let had = choice_ids(&old.kind);
             let choices = new.kind.choices().unwrap_or_default();
-            let names: Vec<String> = choices
-                .iter()
-                .filter(|choice| !had.contains(&choice.id.to_string()))
-                .map(|choice| choice.name.to_string())
-                .collect();
-            if !names.is_empty() {
-                found.push(NewChoices { table: is.id, field: new.name.clone(), names });
+            let choices: Vec<Choice> =
+                choices.iter().filter(|choice| !had.contains(&choice.id.to_string())).cloned().collect();
+            if !choices.is_empty() {
+                found.push(NewChoices { table: is.id, field: new.name.clone(), choices });
             }
         }
     }

@@ -31,6 +31,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
 use axum::response::Response;
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,9 @@ use self::reply::Reply;
 use self::route::Route;
 use self::upload::Addresses;
 use crate::http::Guard;
+
+/// Characters of a program's name that are kept.
+const MAX_CLIENT: usize = 100;
 
 /// Longest URL, in characters, as in Airtable.
 const MAX_URL: usize = 16_000;
@@ -113,6 +118,12 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
+/// The program that asks, as it names itself.
+fn program(headers: &HeaderMap) -> Arc<str> {
+    let named = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.get(..MAX_CLIENT).unwrap_or(named).into()
+}
+
 async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.serve(request).await
 }
@@ -132,6 +143,8 @@ impl Gateway {
         };
         let Some(route) = route else { return Refusal::no_route().response() };
         let Some(caller) = caller else { return Refusal::no_token().response() };
+        let mut caller = caller;
+        caller.client = program(&head.headers);
         let mut call = self.door.call(caller, route.action());
         let about = route.base();
         let answer = match &self.rates {

@@ -1,5 +1,7 @@
 //! Writes that are looked at first: plans, and asking for approval.
 
+mod resume;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +18,8 @@ use tablewright_door::{Call, Effect};
 
 use crate::answer::Answer;
 use crate::registry::{CallContext, Entry};
+
+pub use resume::resume;
 
 /// The argument every writing tool has: work it out, and do nothing.
 pub const DRY_RUN: &str = "dry_run";

@@ -128,9 +128,24 @@ async def use(client):
     refused = await client.call_tool("sync_base", {"base": "Shop"})
     assert refused.is_error and "lives here" in refused.content[0].text
     called.add("sync_base")
+    await use_plans(client)
+    called.add("apply_plan")
     await use_resources(client)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
+
+
+async def use_plans(client):
+    """A write is looked at first, then carried out; the answers fit their schemas."""
+    change = {"base": "Shop", "table": "Goods", "records": [{"id": "recLamp0000000000", "fields": {"Price": 45}}]}
+    planned = await client.call_tool("update_records", {**change, "dry_run": True})
+    assert not planned.is_error, planned
+    plan = planned.structured_content["plan"]
+    assert plan["records"][0]["after"] == {"Price": 45}, plan
+    done = await client.call_tool("apply_plan", {"plan": plan["id"]})
+    assert not done.is_error, done
+    again = await client.call_tool("apply_plan", {"plan": plan["id"]})
+    assert again.is_error and "already" in again.content[0].text, again
 
 
 async def use_resources(client):

@@ -118,9 +118,9 @@ fn inspect_all(target: &[&str]) {
         serde_json::from_str(&run_client(inspect(target, &["--strict", "--method", "tools/list"]))).unwrap();
     let names: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-    // A base that lives here has no copy to bring up to date.
-    assert!(names.contains(&"sync_base"));
-    assert_eq!(names.len(), every_call().len() + 1);
+    // A base that lives here has no copy to bring up to date, and there is no plan to carry out.
+    assert!(names.contains(&"sync_base") && names.contains(&"apply_plan"));
+    assert_eq!(names.len(), every_call().len() + 2);
     for (tool, arguments) in every_call() {
         assert!(names.contains(&tool));
         let mut method = vec!["--method", "tools/call", "--tool-name", tool];

@@ -30,6 +30,7 @@ mod mcp_clients;
 mod mcp_surface;
 mod outbox;
 mod owner;
+mod plans;
 mod replica;
 mod rest;
 mod rest_bad_input;

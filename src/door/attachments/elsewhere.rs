@@ -10,6 +10,7 @@ use tablewright_engine::files::{Given, StoredAttachment};
 use super::holds_files;
 use crate::access::Need;
 use crate::call::Call;
+use crate::rehearsal::Step;
 use crate::view::TableView;
 
 /// A file that was added to a record.
@@ -66,6 +67,16 @@ impl Call {
         holds_files(field)?;
         self.caller().rights.require(Need::Write)?;
         if view.base().is_cloud() {
+            let step = Step::Upload {
+                base: view.base().schema().id,
+                table: view.schema().id,
+                record,
+                field: field.id,
+            };
+            if self.note_step(|| step.clone()) {
+                return Ok(Added { item: Value::Null, change: None });
+            }
+            self.admit_step(step).await?;
             return self.upload(view, record, field, given, filename).await;
         }
         let base = view.base().schema().id;

@@ -17,6 +17,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use tablewright_core::Code;
+use tablewright_core::model::RecordId;
 use tablewright_door::Caller;
 use tablewright_toolkit::{Called, Conditions, Nobody, Reply};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -32,6 +33,10 @@ pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.m
 pub(super) const TTL_MS: u64 = 300_000;
 /// Calls of one conversation that run at once; more wait their turn.
 const CONCURRENT_CALLS: usize = 64;
+/// The header that names a conversation over HTTP.
+const SESSION_HEADER: &str = "mcp-session-id";
+/// Characters of a program's name that are kept.
+const MAX_CLIENT: usize = 100;
 /// A small table, drawn.
 const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAxNiAxNiI+PHBhdGggZD0iTTIgM2gxMnYxMEgyeiIgZmlsbD0iI2ZmZiIgc3Ryb2tlPSIjMjQ1IiBzdHJva2Utd2lkdGg9IjEuNSIvPjxwYXRoIGQ9Ik0yIDZoMTJNMiA5LjVoMTJNNiAzdjEwIiBzdHJva2U9IiMyNDUiLz48L3N2Zz4=";
 
@@ -53,6 +58,8 @@ pub struct Handler {
     subscriptions: Arc<Subscriptions>,
     /// Cancelled when the conversation is about to end.
     closing: CancellationToken,
+    /// What stands for the conversation in the change log and the audit log.
+    session: Arc<str>,
 }
 
 impl Handler {
@@ -71,7 +78,27 @@ impl Handler {
     fn new(parts: Arc<Parts>, who: Who, closing: CancellationToken) -> Self {
         let running = Arc::new(Semaphore::new(CONCURRENT_CALLS));
         let subscriptions = Arc::new(Subscriptions::new(matches!(who, Who::EachRequest)));
-        Self { parts, who, running, subscriptions, closing }
+        let session = RecordId::random().body().into();
+        Self { parts, who, running, subscriptions, closing, session }
+    }
+
+    /// Who calls a tool, with which program, in which conversation.
+    fn caller_of(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
+        let mut caller = self.caller(&context.extensions)?;
+        if let Some(client) = context.client_info() {
+            caller.client = program_name(&client.name, &client.version).into();
+        }
+        let in_session = match &self.who {
+            Who::Known(_) => true,
+            Who::EachRequest => context
+                .extensions
+                .get::<HttpParts>()
+                .is_some_and(|parts| parts.headers.contains_key(SESSION_HEADER)),
+        };
+        if in_session {
+            caller.session = self.session.clone();
+        }
+        Ok(caller)
     }
 
     fn caller(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {
@@ -224,7 +251,7 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let caller = self.caller(&context.extensions)?;
+        let caller = self.caller_of(&context)?;
         let offer = self.parts.offer(caller.rights);
         let Some(entry) = offer.surface.get(&request.name).cloned() else {
             let shown: String = request.name.chars().take(80).collect();
@@ -293,6 +320,12 @@ impl ServerHandler for Handler {
         let newer = context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
         Err(unread::refuse(&request, &self.get_info().capabilities, newer))
     }
+}
+
+/// A program's name and version on one line, no longer than a log has room for.
+fn program_name(name: &str, version: &str) -> String {
+    let plain = format!("{name}/{version}");
+    plain.chars().filter(|c| !c.is_control()).take(MAX_CLIENT).collect()
 }
 
 /// A reply as it goes over the wire.
