@@ -16,6 +16,7 @@ pub mod preview;
 pub mod rehearsal;
 pub mod tasks;
 pub mod tokens;
+pub mod undo;
 pub mod view;
 pub mod webhooks;
 

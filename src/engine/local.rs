@@ -7,6 +7,7 @@ mod draft;
 mod links;
 mod options;
 mod resolve;
+mod restore;
 pub mod schema;
 mod upsert;
 mod values;
@@ -26,6 +27,7 @@ pub(crate) use draft::Before;
 pub use draft::Draft;
 pub use links::complete_inverses;
 pub use options::fill_in;
+pub use restore::Restored;
 pub(crate) use upsert::merge_text;
 pub(crate) use values::natural_cell;
 
@@ -63,6 +65,8 @@ pub enum Action {
     },
     /// Records to delete.
     Delete(Vec<RecordId>),
+    /// Rows of any tables of the base to put back as they were. Only for a base that lives here.
+    Restore(Vec<Restored>),
 }
 
 impl Action {
@@ -73,6 +77,7 @@ impl Action {
             Self::Update(records) | Self::Replace(records) => records.len(),
             Self::Upsert { records, .. } => records.len(),
             Self::Delete(ids) => ids.len(),
+            Self::Restore(rows) => rows.len(),
         }
     }
 
@@ -88,6 +93,7 @@ impl Action {
             Self::Update(records) | Self::Replace(records) => records.retain(|_| next()),
             Self::Upsert { records, .. } => records.retain(|_| next()),
             Self::Delete(ids) => ids.retain(|_| next()),
+            Self::Restore(rows) => rows.retain(|_| next()),
         }
     }
 

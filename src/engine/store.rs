@@ -4,6 +4,7 @@
 
 pub mod attachments;
 pub mod comments;
+pub mod journal;
 mod migrate;
 pub mod plans;
 pub mod profiles;

@@ -1,11 +1,17 @@
 //! Plans, the journal of changes and undo.
 
+mod journal;
+mod undo;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tablewright_core::model::PlanId;
 use tablewright_core::{Code, Fault};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::{CallContext, Tool};
+
+pub use journal::{GetRecordHistory, ListChanges};
+pub use undo::UndoChanges;
 
 /// `apply_plan`
 pub struct ApplyPlan;

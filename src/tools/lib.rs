@@ -64,5 +64,8 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<sync::SyncBase>()
         .with::<sync::WaitForChanges>()
         .with::<changes::ApplyPlan>()
+        .with::<changes::ListChanges>()
+        .with::<changes::GetRecordHistory>()
+        .with::<changes::UndoChanges>()
         .build(catalogue)
 }

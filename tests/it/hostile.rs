@@ -4,7 +4,7 @@
 //! its kind came before it; on nothing else. Everything is noted, so that tests can ask what was
 //! sent, what took effect and what the caller heard of it.
 
-mod chance;
+pub mod chance;
 mod checks;
 mod fault;
 mod hooks;

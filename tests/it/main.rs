@@ -41,5 +41,6 @@ mod stdio;
 mod support;
 mod tidy;
 mod tools;
+mod undo;
 mod upstream;
 mod webhooks;

@@ -72,6 +72,10 @@ impl Draft {
         }
         let mut created = Vec::new();
         let mut records = Vec::with_capacity(steps.len());
+        if let Action::Restore(rows) = &write.action {
+            created = self.restore(&mut before, rows, now, by)?;
+            records.extend(rows.iter().map(|row| Ok(row.id)));
+        }
         for step in steps {
             records.push(match step {
                 Err(fault) => Err(fault),
@@ -134,6 +138,8 @@ impl Draft {
             Action::Delete(ids) => {
                 ids.iter().map(|id| self.exists(table, id).map(|()| Step::Delete(*id))).collect()
             }
+            // They are not checked like what people write.
+            Action::Restore(_) => Vec::new(),
         })
     }
 
@@ -279,6 +285,12 @@ impl Draft {
             written.push(at);
             self.set(table, id, at, cell);
         }
+        self.stamp(table, id, &written, now, by);
+        Ok(())
+    }
+
+    /// Notes who edited a row and when, as far as its fields ask for that.
+    pub(super) fn stamp(&mut self, table: TableId, id: RecordId, written: &[usize], now: i64, by: &str) {
         let schema = self.snapshot.schema.clone();
         let fields = schema.table_by_id(table).map(|t| t.fields.as_slice()).unwrap_or_default();
         for (at, field) in fields.iter().enumerate() {
@@ -302,10 +314,14 @@ impl Draft {
                 data.set_edited(watch, slot, now);
             }
         }
-        Ok(())
     }
 
-    fn delete(&mut self, before: &mut Before, table: TableId, id: RecordId) -> Result<RecordId, Fault> {
+    pub(super) fn delete(
+        &mut self,
+        before: &mut Before,
+        table: TableId,
+        id: RecordId,
+    ) -> Result<RecordId, Fault> {
         let schema = self.snapshot.schema.clone();
         let fields = &schema.table_by_id(table).ok_or_else(|| missing_table(table))?.fields;
         let Some(slot) = self.snapshot.tables.get(&table).and_then(|data| data.slot(&id)) else {
@@ -328,7 +344,7 @@ impl Draft {
     }
 
     /// Takes records that go away out of link fields that have no mirror.
-    fn unlink_one_way(&mut self, before: &mut Before, table: TableId, gone: &FxHashSet<RecordId>) {
+    pub(super) fn unlink_one_way(&mut self, before: &mut Before, table: TableId, gone: &FxHashSet<RecordId>) {
         let schema = self.snapshot.schema.clone();
         for other in &schema.tables {
             for (at, field) in other.fields.iter().enumerate() {
@@ -352,7 +368,7 @@ impl Draft {
         }
     }
 
-    fn mirror_links(
+    pub(super) fn mirror_links(
         &mut self,
         before: &mut Before,
         other: Mirror,

@@ -52,6 +52,12 @@ pub(super) fn prepare(table: &Table, write: Write) -> Result<Prepared, Fault> {
             (Verb::Replace, records.into_iter().map(|(id, cells)| item(Some(id), cells)).collect())
         }
         Action::Delete(ids) => (Verb::Delete, ids.into_iter().map(|id| item(Some(id), Map::new())).collect()),
+        Action::Restore(_) => {
+            return Err(Fault::new(
+                Code::Internal,
+                "rows of a base in Airtable are not put back as they were",
+            ));
+        }
         Action::Upsert { on, records, replace } => {
             let on = merge_fields(table, &on)?;
             let merged = |(id, cells)| {

@@ -1,0 +1,136 @@
+//! The change log as a journal: who changed what, and what was taken back.
+
+use sqlx::Row as _;
+use tablewright_core::model::{BaseId, RecordId, TableId};
+
+use super::read::{read_change, select_changes};
+use super::{Error, Store};
+use crate::base::Change;
+
+/// Which changes; those that fit everything that is named.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// Of this base.
+    pub base: Option<BaseId>,
+    /// Of records of this table, or its schema.
+    pub table: Option<TableId>,
+    /// Of this record.
+    pub record: Option<RecordId>,
+    /// By this principal.
+    pub principal: Option<String>,
+    /// In this conversation.
+    pub session: Option<String>,
+    /// By this call.
+    pub call: Option<String>,
+    /// By this plan.
+    pub plan: Option<String>,
+    /// At this moment or later, in milliseconds since the epoch.
+    pub since: Option<i64>,
+    /// Before this moment.
+    pub until: Option<i64>,
+    /// With a smaller number than this.
+    pub before: Option<i64>,
+}
+
+/// A change, and the one that took it back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The change.
+    pub change: Change,
+    /// The number of the change that took it back.
+    pub undone_by: Option<i64>,
+}
+
+/// Bytes of changes after which a page ends.
+const MAX_BYTES: usize = 32 << 20;
+
+impl Store {
+    /// The newest of the changes that are wanted, at most `most` and not much more than 32 MiB; and
+    /// whether there are more.
+    pub async fn journal(&self, wanted: &Wanted, most: usize) -> Result<(Vec<Entry>, bool), Error> {
+        let mut sql = String::from(select_changes!("1 = 1"));
+        let mut texts: Vec<String> = Vec::new();
+        let mut numbers: Vec<(usize, i64)> = Vec::new();
+        let mut next = 0;
+        let mut place = || {
+            next += 1;
+            next
+        };
+        let named = [
+            ("base = ", wanted.base.map(|id| id.to_string())),
+            ("by = ", wanted.principal.clone()),
+            ("session = ", wanted.session.clone()),
+            ("call = ", wanted.call.clone()),
+            ("plan = ", wanted.plan.clone()),
+        ];
+        for (test, value) in named {
+            if let Some(value) = value {
+                sql += &format!(" AND {test}${}", place());
+                texts.push(value);
+            }
+        }
+        if let Some(record) = wanted.record {
+            sql += &format!(" AND seq IN (SELECT seq FROM change_records WHERE record = ${})", place());
+            texts.push(record.to_string());
+        }
+        if let Some(table) = wanted.table {
+            let at = place();
+            sql += &format!(" AND (instr(tables, ${at}) > 0 OR instr(schema, ${at}) > 0)");
+            texts.push(table.to_string());
+        }
+        for (test, value) in [("at >= ", wanted.since), ("at < ", wanted.until), ("seq < ", wanted.before)] {
+            if let Some(value) = value {
+                let at = place();
+                sql += &format!(" AND {test}${at}");
+                numbers.push((at, value));
+            }
+        }
+        sql += " ORDER BY seq DESC";
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for text in texts {
+            query = query.bind(text);
+        }
+        for (_, number) in numbers {
+            query = query.bind(number);
+        }
+        let mut rows = query.fetch(&self.pool);
+        let (mut found, mut read) = (Vec::new(), 0);
+        while let Some(row) = futures_util::TryStreamExt::try_next(&mut rows).await? {
+            if found.len() == most || read > MAX_BYTES {
+                return self.with_marks(found).await.map(|found| (found, true));
+            }
+            read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
+            found.push(read_change(&row)?);
+        }
+        drop(rows);
+        self.with_marks(found).await.map(|found| (found, false))
+    }
+
+    async fn with_marks(&self, changes: Vec<Change>) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::with_capacity(changes.len());
+        for change in changes {
+            let undone: Option<i64> = sqlx::query_scalar("SELECT undone_by FROM changes WHERE seq = $1")
+                .bind(change.seq)
+                .fetch_one(&self.pool)
+                .await?;
+            entries.push(Entry { change, undone_by: undone });
+        }
+        Ok(entries)
+    }
+
+    /// Notes that these changes were taken back by another one; those that they had taken back are
+    /// in force again.
+    pub async fn mark_undone(&self, changes: &[i64], by: i64) -> Result<(), Error> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for seq in changes {
+            for statement in [
+                "UPDATE changes SET undone_by = NULL WHERE undone_by = $1 AND $2 > 0",
+                "UPDATE changes SET undone_by = $2 WHERE seq = $1",
+            ] {
+                sqlx::query(statement).bind(seq).bind(by).execute(&mut *tx).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
