@@ -1,5 +1,6 @@
 //! What a person does to a data directory: the same here and through its owner.
 
+pub mod audit;
 pub mod logins;
 pub mod plans;
 pub mod sync;
@@ -91,6 +92,11 @@ pub enum Command {
         /// What.
         command: logins::Command,
     },
+    /// Something with the audit log.
+    Audit {
+        /// What.
+        command: audit::Command,
+    },
     /// Something about plans.
     Plans {
         /// What.
@@ -117,6 +123,7 @@ impl Command {
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
             Self::Logins { command } => command.name(),
+            Self::Audit { command } => command.name(),
             Self::Plans { command } => command.name(),
             Self::Sync { command } => command.name(),
         }
@@ -206,6 +213,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             Ok(json!({"revoked": token}))
         }
         Command::Logins { command } => logins::run(app, command).await,
+        Command::Audit { command } => audit::run(app, command).await,
         Command::Plans { command } => plans::run(app, call, command).await,
         Command::Sync { command } => sync::run(app, call, command, progress).await,
     }

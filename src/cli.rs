@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod audit;
 mod base;
 mod connect;
 mod demo;
@@ -64,6 +65,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Plan(command) => plan::run(&global, command).await,
+        Command::Audit(command) => audit::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
         Command::Sync(options) => sync::run(&global, options).await,
         Command::Install(options) => install::run(&global, options),

@@ -76,11 +76,12 @@ impl Offer {
     }
 
     /// The flags that allow something, whether they are given, and the rights they give.
-    fn rights(&self) -> [(&'static str, bool, &'static [&'static str]); 3] {
+    fn rights(&self) -> [(&'static str, bool, &'static [&'static str]); 4] {
         [
             ("--allow-write", self.allow_write, &["write", "write_comments", "webhooks"]),
             ("--allow-delete", self.allow_delete, &["delete"]),
             ("--allow-schema", self.allow_schema, &["schema"]),
+            ("--allow-audit", self.allow_audit, &["audit"]),
         ]
     }
 }
@@ -128,6 +129,9 @@ pub enum Command {
     /// See, approve and reject writes that wait for a person.
     #[command(subcommand)]
     Plan(Plan),
+    /// Check and export the audit log.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Check, evaluate, explain and lay out formulas.
     #[command(subcommand)]
     Formula(Formula),
@@ -195,6 +199,9 @@ pub struct Offer {
     /// Let callers change bases, tables and fields.
     #[arg(long)]
     pub allow_schema: bool,
+    /// Let callers read the audit log.
+    #[arg(long)]
+    pub allow_audit: bool,
     /// Let callers read only, whatever else is set.
     #[arg(long)]
     pub read_only: bool,
@@ -339,6 +346,23 @@ pub enum Token {
     Revoke {
         /// Name or id.
         token: String,
+    },
+}
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Look whether every line is as it was written; exit code 1 when one is not.
+    Verify {
+        /// What an earlier look printed, kept elsewhere: NUMBER:HASH.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        anchor: Option<String>,
+    },
+    /// Print the lines as JSON Lines, oldest first.
+    Export {
+        /// Only lines with a greater number.
+        #[arg(long, value_name = "NUMBER")]
+        since: Option<i64>,
     },
 }
 

@@ -116,6 +116,7 @@ fn tool_table(registry: &tablewright_toolkit::registry::Registry) -> String {
             Rights::default().require(entry.wording.scope).err().map_or("", |_| match entry.wording.scope {
                 Need::Delete => "`--allow-delete`",
                 Need::Schema => "`--allow-schema`",
+                Need::Audit => "`--allow-audit`",
                 Need::Remove => "`--allow-delete`, `--allow-schema`",
                 _ => "`--allow-write`",
             });

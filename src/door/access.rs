@@ -29,6 +29,8 @@ pub struct Rights {
     pub webhooks: bool,
     /// See the email addresses of users.
     pub email: bool,
+    /// Read the audit log.
+    pub audit: bool,
 }
 
 impl Default for Rights {
@@ -44,12 +46,16 @@ impl Default for Rights {
             write_comments: false,
             webhooks: false,
             email: true,
+            audit: false,
         }
     }
 }
 
-/// The scopes a token may carry: those Airtable gives to everyone, by its names.
-pub const SCOPES: [&str; 10] = [
+/// The scope of the audit log, which Airtable has none for.
+const AUDIT_SCOPE: &str = "tablewright.audit:read";
+
+/// The scopes a token may carry: those Airtable gives to everyone, by its names, and ours.
+pub const SCOPES: [&str; 11] = [
     "data.records:read",
     "data.records:write",
     "data.recordComments:read",
@@ -60,6 +66,7 @@ pub const SCOPES: [&str; 10] = [
     "webhook:manage",
     "block:manage",
     "user.email:read",
+    AUDIT_SCOPE,
 ];
 
 impl Rights {
@@ -74,6 +81,7 @@ impl Rights {
         write_comments: true,
         webhooks: true,
         email: true,
+        audit: true,
     };
 
     /// What both allow.
@@ -88,6 +96,7 @@ impl Rights {
             write_comments: self.write_comments && other.write_comments,
             webhooks: self.webhooks && other.webhooks,
             email: self.email && other.email,
+            audit: self.audit && other.audit,
         }
     }
 
@@ -105,6 +114,7 @@ impl Rights {
             write_comments: has("data.recordComments:write"),
             webhooks: has("webhook:manage"),
             email: has("user.email:read"),
+            audit: has(AUDIT_SCOPE),
         }
     }
 
@@ -138,6 +148,10 @@ impl Rights {
                 self.webhooks,
                 "start the server with --allow-write and use a token with the scope webhook:manage",
             ),
+            Need::Audit => (
+                self.audit,
+                "start the server with --allow-audit and use a token with the scope tablewright.audit:read",
+            ),
         };
         if held {
             return Ok(());
@@ -169,12 +183,14 @@ pub enum Need {
     WriteComments,
     /// Make and delete webhooks.
     Webhooks,
+    /// Read the audit log.
+    Audit,
 }
 
 impl Need {
     /// True for what changes something.
     pub fn changes(self) -> bool {
-        !matches!(self, Self::Describe | Self::Read | Self::ReadComments)
+        !matches!(self, Self::Describe | Self::Read | Self::ReadComments | Self::Audit)
     }
 }
 
@@ -190,6 +206,7 @@ impl fmt::Display for Need {
             Self::ReadComments => "read comments",
             Self::WriteComments => "write comments",
             Self::Webhooks => "manage webhooks",
+            Self::Audit => "read the audit log",
         })
     }
 }

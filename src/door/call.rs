@@ -323,6 +323,7 @@ impl Call {
             attachments::put_back(&mut outcome, refused);
             return Ok(outcome);
         }
+        self.about_records(plan.write.action.ids());
         let expect = self.admit(&plan).await?;
         let mut outcome = if self.replica.holds(plan.base) {
             let done = self.replica.write(plan.base, plan.write, &self.author(), part).await;

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod approval;
 pub mod attachments;
+mod audit;
 pub mod call;
 mod careful;
 mod changes;

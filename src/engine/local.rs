@@ -81,6 +81,17 @@ impl Action {
         }
     }
 
+    /// The records it names; new ones have no ids yet.
+    pub fn ids(&self) -> Vec<RecordId> {
+        match self {
+            Self::Create(_) => Vec::new(),
+            Self::Update(records) | Self::Replace(records) => records.iter().map(|(id, _)| *id).collect(),
+            Self::Upsert { records, .. } => records.iter().filter_map(|(id, _)| *id).collect(),
+            Self::Delete(ids) => ids.clone(),
+            Self::Restore(rows) => rows.iter().map(|row| row.id).collect(),
+        }
+    }
+
     /// Takes out the records whose places, from 0, are not to be kept.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut at = 0;

@@ -3,6 +3,7 @@
 //! SQL here keeps to what SQLite and PostgreSQL share: `$n` parameters, integers, floats, text.
 
 pub mod attachments;
+pub mod audit;
 pub mod comments;
 pub mod journal;
 mod migrate;

@@ -1,5 +1,6 @@
 //! Plans, the journal of changes and undo.
 
+mod audit;
 mod journal;
 mod undo;
 
@@ -10,6 +11,7 @@ use tablewright_core::{Code, Fault};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::{CallContext, Tool};
 
+pub use audit::QueryAuditLog;
 pub use journal::{GetRecordHistory, ListChanges};
 pub use undo::UndoChanges;
 

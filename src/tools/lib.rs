@@ -67,5 +67,6 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<changes::ListChanges>()
         .with::<changes::GetRecordHistory>()
         .with::<changes::UndoChanges>()
+        .with::<changes::QueryAuditLog>()
         .build(catalogue)
 }

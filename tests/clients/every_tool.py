@@ -129,7 +129,7 @@ async def use(client):
     assert refused.is_error and "lives here" in refused.content[0].text
     called.add("sync_base")
     await use_plans(client)
-    called.add("apply_plan")
+    called.update(["apply_plan", "list_changes", "undo_changes", "get_record_history"])
     await use_resources(client)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
@@ -146,6 +146,13 @@ async def use_plans(client):
     assert not done.is_error, done
     again = await client.call_tool("apply_plan", {"plan": plan["id"]})
     assert again.is_error and "already" in again.content[0].text, again
+    listed = await client.call_tool("list_changes", {"base": "Shop", "limit": 1})
+    assert listed.structured_content["changes"][0]["plan"] == plan["id"], listed
+    number = done.structured_content["change"]
+    undone = await client.call_tool("undo_changes", {"base": "Shop", "changes": [number]})
+    assert undone.structured_content["restored"] == 1, undone
+    history = await client.call_tool("get_record_history", {**GOODS, "record": change["records"][0]["id"]})
+    assert history.structured_content["changes"][1]["undone_by"] == undone.structured_content["change"], history
 
 
 async def use_resources(client):

@@ -95,6 +95,8 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("add_comment", with(&["record=recLamp0000000000", "text=bright"])),
         ("list_comments", with(&["record=recLamp0000000000"])),
         ("get_sync_status", vec![]),
+        ("list_changes", vec!["base=Shop".into(), "limit=2".into()]),
+        ("get_record_history", with(&["record=recLamp0000000000"])),
         ("wait_for_changes", vec!["base=Shop".into(), "timeout_seconds=0".into()]),
         (
             "create_base",
@@ -118,9 +120,10 @@ fn inspect_all(target: &[&str]) {
         serde_json::from_str(&run_client(inspect(target, &["--strict", "--method", "tools/list"]))).unwrap();
     let names: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-    // A base that lives here has no copy to bring up to date, and there is no plan to carry out.
-    assert!(names.contains(&"sync_base") && names.contains(&"apply_plan"));
-    assert_eq!(names.len(), every_call().len() + 2);
+    // A base that lives here has no copy to bring up to date; plans and changes have numbers of their own.
+    let others = ["sync_base", "apply_plan", "undo_changes"];
+    assert!(others.iter().all(|tool| names.contains(tool)));
+    assert_eq!(names.len(), every_call().len() + others.len());
     for (tool, arguments) in every_call() {
         assert!(names.contains(&tool));
         let mut method = vec!["--method", "tools/call", "--tool-name", tool];

@@ -4,6 +4,7 @@
 
 mod airtable_client;
 mod attachments;
+mod audit;
 mod bad_input;
 mod base_files;
 mod cli;

@@ -4,7 +4,8 @@ use serde_json::Value;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use tablewright_core::model::{BaseId, RecordId};
 
-use super::write::{AuditEntry, LoggedChange, log_change, write_audit};
+use super::audit::write_audit;
+use super::write::{AuditEntry, LoggedChange, log_change};
 use super::{Error, Store};
 
 /// Records asked for in one statement.

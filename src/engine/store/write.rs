@@ -5,6 +5,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use tablewright_core::model::id::ID_LEN;
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 
+use super::audit::write_audit;
 use super::read::Cloud;
 use super::replicas::put_replica;
 use super::tasks::{TaskPart, add_part};
@@ -269,8 +270,7 @@ impl Store {
         sqlx::query("DELETE FROM change_records WHERE seq < (SELECT MIN(seq) FROM changes)")
             .execute(&self.pool)
             .await?;
-        sqlx::query("DELETE FROM audit WHERE at < $1").bind(audit_before).execute(&self.pool).await?;
-        Ok(())
+        self.prune_audit(audit_before).await
     }
 
     /// Deletes a base with its rows, comments and attachments; all of it or nothing.
@@ -418,30 +418,4 @@ pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
     }
     Ok(seq)
-}
-
-pub(super) async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Error> {
-    for part in entries.chunks(ROWS_PER_STATEMENT) {
-        let mut insert: QueryBuilder<Sqlite> = QueryBuilder::new(
-            "INSERT INTO audit (at, principal, face, action, client, session, call, plan, target, records, outcome,
-             duration_us, upstream) ",
-        );
-        insert.push_values(part, |mut row, entry| {
-            row.push_bind(entry.at)
-                .push_bind(&*entry.author.principal)
-                .push_bind(&*entry.author.face)
-                .push_bind(&*entry.author.action)
-                .push_bind(&*entry.author.client)
-                .push_bind(&*entry.author.session)
-                .push_bind(&*entry.author.call)
-                .push_bind(entry.author.plan.as_deref())
-                .push_bind(&entry.target)
-                .push_bind(entry.records())
-                .push_bind(&entry.outcome)
-                .push_bind(entry.duration_us)
-                .push_bind(entry.upstream);
-        });
-        insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
-    }
-    Ok(())
 }

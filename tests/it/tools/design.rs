@@ -453,7 +453,7 @@ fn only_what_adds_is_called_harmless() {
     let listed = client.request("tools/list", json!({}));
     for tool in listed["result"]["tools"].as_array().unwrap() {
         let (name, hints) = (tool["name"].as_str().unwrap(), &tool["annotations"]);
-        let writes = ["create_", "update_", "upsert_", "upload_", "delete_", "add_", "apply_"]
+        let writes = ["create_", "update_", "upsert_", "upload_", "delete_", "add_", "apply_", "undo_"]
             .iter()
             .any(|verb| name.starts_with(verb));
         assert_eq!(hints["readOnlyHint"], !writes, "{name}");

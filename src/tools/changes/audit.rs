@@ -1,0 +1,128 @@
+//! The audit log.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tablewright_core::model::cell::instant_text;
+use tablewright_core::{Code, Fault};
+use tablewright_engine::store::audit::Asked;
+use tablewright_toolkit::Answer;
+use tablewright_toolkit::arguments::schema_of;
+use tablewright_toolkit::registry::{CallContext, Tool};
+
+use super::journal::moment;
+
+/// Lines of a page when none is asked for, and the most.
+const USUAL: u32 = 50;
+const MOST: u32 = 500;
+
+/// One call.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Line {
+    number: i64,
+    at: String,
+    by: String,
+    face: String,
+    /// The tool, command or endpoint.
+    tool: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    client: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    session: String,
+    call: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    /// Base and table.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    target: String,
+    /// Ids of records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<String>,
+    /// ok, or the code of the error.
+    outcome: String,
+    microseconds: i64,
+}
+
+/// Answer of `query_audit_log`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Lines {
+    /// Newest first.
+    lines: Vec<Line>,
+    /// Call again with before = this for older ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<i64>,
+}
+
+/// `query_audit_log`
+pub struct QueryAuditLog;
+
+/// Arguments of `query_audit_log`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditArgs {
+    /// Who: local, token:NAME.
+    by: Option<String>,
+    /// A tool, command or endpoint.
+    tool: Option<String>,
+    /// ok, or the code of an error.
+    outcome: Option<String>,
+    /// The id of a base, table or record.
+    about: Option<String>,
+    /// ISO moment.
+    since: Option<String>,
+    /// ISO moment.
+    until: Option<String>,
+    /// 1 to 500; 50 when absent.
+    limit: Option<u32>,
+    /// Only lines with a smaller number.
+    before: Option<i64>,
+}
+
+impl Tool for QueryAuditLog {
+    const NAME: &'static str = "query_audit_log";
+    type Args = AuditArgs;
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        Some(schema_of::<Lines>())
+    }
+
+    async fn run(context: &mut CallContext, args: AuditArgs) -> Result<Answer, Fault> {
+        let limit = args.limit.unwrap_or(USUAL);
+        if !(1..=MOST).contains(&limit) {
+            let message = format!("limit must be 1 to {MOST}, not {limit}.");
+            return Err(Fault::new(Code::InvalidArguments, message));
+        }
+        let asked = Asked {
+            principal: args.by,
+            action: args.tool,
+            outcome: args.outcome,
+            about: args.about,
+            since: moment("since", args.since.as_deref())?,
+            until: moment("until", args.until.as_deref())?,
+            before: args.before,
+        };
+        let mut held = context.call.audit_lines(&asked, limit + 1).await?;
+        let more = held.len() > limit as usize;
+        held.truncate(limit as usize);
+        let next = held.last().map(|line| line.seq).filter(|_| more);
+        let lines = held
+            .into_iter()
+            .map(|line| Line {
+                number: line.seq,
+                at: instant_text(line.at),
+                by: line.principal,
+                face: line.face,
+                tool: line.action,
+                client: line.client,
+                session: line.session,
+                call: line.call,
+                plan: line.plan,
+                target: line.target,
+                records: line.records.split_whitespace().map(str::to_owned).collect(),
+                outcome: line.outcome,
+                microseconds: line.duration_us,
+            })
+            .collect();
+        Ok(Answer::Structured(serde_json::to_value(Lines { lines, next }).unwrap_or_default()))
+    }
+}
