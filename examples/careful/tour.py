@@ -98,14 +98,15 @@ def tour(folder):
     say(f"   {done['count']} records deleted, {agent.count('Activities')} are left")
 
     say("5. The journal knows:")
-    history = agent.call("get_record_history", base="Sales", table="Activities", record=gone[0], format="json")
+    history = agent.call("get_record_history", base="Sales", table="Activities", record=gone[0])
     last = history["changes"][0]
     say(f"   {last['change']} by {last['by']} with {last['tool']}")
 
     say("6. The agent takes it back:")
-    undone = agent.call("undo_changes", changes=[done["change"]])
+    undone = agent.call("undo_changes", base="Sales", changes=[done["change"]])
     say(f"   {undone['restored']} records restored, and there are {agent.count('Activities')} activities")
-    say(f"7. {person(folder, 'audit', 'verify')}")
+    say("7. And nothing of it can be changed unnoticed:")
+    say(f"   {person(folder, 'audit', 'verify').splitlines()[0].split(' ', 1)[1]}")
     agent.close()
 
 

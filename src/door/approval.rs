@@ -18,15 +18,11 @@ pub struct Options {
     pub wait_seconds: u32,
     /// What has to be approved. A write that no rule is about goes ahead.
     pub rules: Vec<Rule>,
-    /// An address that is told of every plan that waits: a POST with JSON.
-    pub notify_url: Option<String>,
-    /// Show a desktop notification for every plan that waits.
-    pub notify_desktop: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { minutes: 60, wait_seconds: 60, rules: Vec::new(), notify_url: None, notify_desktop: false }
+        Self { minutes: 60, wait_seconds: 60, rules: Vec::new() }
     }
 }
 
@@ -77,7 +73,7 @@ pub enum Asks {
     /// The person in front of the client, who is asked by it; or a person here.
     #[default]
     Ask,
-    /// A person here: at the command line or on the approval page. No tool call can approve.
+    /// A person here, at the command line. No tool call can approve.
     Person,
 }
 

@@ -227,16 +227,18 @@ fn put_back(
             continue;
         };
         let now = stored(held, id);
-        if !folded.existed && !folded.left && now.is_none() || folded.existed && !folded.left && now.is_some()
-        {
-            if folded.existed {
+        match (folded.left, &now) {
+            // It came and went within the changes.
+            (false, None) if !folded.existed => continue,
+            (false, Some(_)) => {
                 conflicts.push(format!("{id}: it was made again"));
+                continue;
             }
-            continue;
-        }
-        if folded.left && now.is_none() {
-            conflicts.push(format!("{id}: it was deleted"));
-            continue;
+            (true, None) => {
+                conflicts.push(format!("{id}: it was deleted"));
+                continue;
+            }
+            _ => {}
         }
         let mut target = folded.existed.then(|| folded.before.clone());
         if let Some(now) = &now {

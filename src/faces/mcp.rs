@@ -1,6 +1,7 @@
 //! The MCP face: both eras of the protocol over the toolkit.
 
 mod address;
+mod ask;
 mod completion;
 mod documents;
 pub mod handler;

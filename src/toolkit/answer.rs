@@ -71,8 +71,8 @@ pub enum Answer {
     Failed(Value),
     /// The call goes on as a task with this id.
     Task(String),
-    /// The client is to ask its user about this plan, and to call again with the answer.
-    Ask(PlanId),
+    /// The client is to put this question about a plan to its user, and to call again with the answer.
+    Ask(PlanId, String),
 }
 
 /// An answer as a face sends it.

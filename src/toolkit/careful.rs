@@ -18,12 +18,16 @@ use tablewright_door::{Call, Effect};
 
 use crate::answer::Answer;
 use crate::registry::{CallContext, Entry};
+use crate::text::shown;
 
 pub use resume::resume;
 
 /// The argument every writing tool has: work it out, and do nothing.
 pub const DRY_RUN: &str = "dry_run";
 
+/// Lines of each kind in a question, and its characters.
+const QUESTION_LINES: usize = 8;
+const QUESTION_CHARACTERS: usize = 2_000;
 /// Records an answer lists of a plan.
 const LISTED: usize = 20;
 
@@ -167,7 +171,7 @@ impl Entry {
             match said {
                 Said::Yes => drop(plans.decide(plan.id, true, &by, None).await?),
                 Said::No => drop(plans.decide(plan.id, false, &by, None).await?),
-                Said::Later => return Ok(Answer::Ask(plan.id)),
+                Said::Later => return Ok(Answer::Ask(plan.id, question(&plan, &shown))),
                 Said::Nothing => {}
             }
         }
@@ -214,7 +218,7 @@ impl Entry {
         let outcome = match &answer {
             Ok(Answer::Structured(value) | Answer::Failed(value)) => value.clone(),
             Ok(Answer::Text(text) | Answer::Image(_, text)) => Value::String(text.clone()),
-            Ok(Answer::Task(_) | Answer::Ask(_)) => Value::Null,
+            Ok(Answer::Task(_) | Answer::Ask(..)) => Value::Null,
             Err(fault) => json!({ "code": fault.code.as_str(), "message": fault.message }),
         };
         match &answer {
@@ -246,6 +250,21 @@ fn client_of(plan: &StoredPlan) -> &str {
     if plan.author.client.is_empty() { "the client" } else { &plan.author.client }
 }
 
+/// What a person is asked about a plan, with everything shown that could hide something.
+pub fn question(plan: &StoredPlan, preview: &Preview) -> String {
+    let mut text =
+        format!("{} wants to do this with {}: {}.", client_of(plan), plan.author.action, preview.summary);
+    for line in preview.schema.iter().chain(&preview.comments).chain(&preview.warnings).take(QUESTION_LINES) {
+        text += &format!("\n- {line}");
+    }
+    for record in preview.records.iter().take(QUESTION_LINES) {
+        let id = record.id.as_deref().unwrap_or("(new)");
+        text += &format!("\n- {} {id} in {}", record.change, record.table);
+    }
+    text += &format!("\n`tablewright plan show {}` shows all of it. May it?", plan.id);
+    shown(&text).chars().take(QUESTION_CHARACTERS).collect()
+}
+
 /// What to do to have a plan carried out.
 fn how_to_go_on(plan: &StoredPlan) -> String {
     let id = plan.id;
@@ -255,7 +274,7 @@ fn how_to_go_on(plan: &StoredPlan) -> String {
             format!("If this is what the user wants, apply_plan with plan {id} carries it out.")
         }
         Some(_) => format!(
-            "A person can look at it and approve it: `tablewright plan show {id}`, `tablewright plan approve {id}`, or on the approval page. Then make the same call again, or apply_plan with plan {id}."
+            "A person can look at it and approve it: `tablewright plan show {id}`, `tablewright plan approve {id}`. Then make the same call again, or apply_plan with plan {id}."
         ),
     }
 }

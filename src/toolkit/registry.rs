@@ -70,8 +70,8 @@ pub enum Called {
     Reply(Reply),
     /// It goes on as a task with this id.
     Task(String),
-    /// The client is to ask its user about this plan, and to call again with the answer.
-    Ask(PlanId),
+    /// The client is to put this question about a plan to its user, and to call again with the answer.
+    Ask(PlanId, String),
 }
 
 /// A tool: typed arguments in, an answer out.
@@ -253,7 +253,7 @@ impl Entry {
             Ok(Answer::Structured(value)) => Called::Reply(Reply::structured(value, false)),
             Ok(Answer::Failed(value)) => Called::Reply(Reply::structured(value, true)),
             Ok(Answer::Task(id)) => Called::Task(id),
-            Ok(Answer::Ask(plan)) => Called::Ask(plan),
+            Ok(Answer::Ask(plan, question)) => Called::Ask(plan, question),
             Err(fault) => Called::Reply(error_reply(&fault)),
         }
     }

@@ -5,6 +5,25 @@ use std::process::Command;
 use crate::support::{program, root};
 
 #[test]
+fn the_tour_of_careful_writes_prints_what_the_readme_shows() {
+    let folder = std::path::Path::new(program()).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)));
+    let home = tempfile::tempdir().unwrap();
+    let tour = root().join("examples/careful/tour.py");
+    let done = Command::new("python3")
+        .arg(tour)
+        .env("PATH", path.unwrap())
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{said}\n{errors}");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("```text\n{said}```")), "{said}");
+}
+
+#[test]
 fn the_commands_of_the_guide_work() {
     let mut run = 0;
     for page in std::fs::read_dir(root().join("examples/guide")).unwrap() {

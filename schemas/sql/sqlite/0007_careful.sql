@@ -4,8 +4,6 @@ ALTER TABLE changes ADD COLUMN client TEXT NOT NULL DEFAULT '';
 ALTER TABLE changes ADD COLUMN session TEXT NOT NULL DEFAULT '';
 ALTER TABLE changes ADD COLUMN call TEXT NOT NULL DEFAULT '';
 ALTER TABLE changes ADD COLUMN plan TEXT;
--- What schema edits took away and rows do not say: JSON, as undo needs it.
-ALTER TABLE changes ADD COLUMN kept TEXT;
 -- The commit that took this one back.
 ALTER TABLE changes ADD COLUMN undone_by BIGINT;
 
@@ -21,14 +19,6 @@ CREATE TABLE change_records (
 ) WITHOUT ROWID;
 
 CREATE INDEX change_records_seq ON change_records (seq);
-
--- Records that undo made again, where they could not have the id they had.
-CREATE TABLE recreated (
-    base TEXT NOT NULL,
-    old TEXT NOT NULL,
-    new TEXT NOT NULL,
-    PRIMARY KEY (base, old)
-);
 
 -- Writes that were worked out before they are carried out.
 CREATE TABLE plans (
@@ -72,32 +62,4 @@ CREATE TABLE audit_chain (
     before BLOB NOT NULL,             -- the hash before it
     last_seq BIGINT NOT NULL,
     last BLOB NOT NULL                -- the hash of the last line
-);
-
--- What was used up of a budget, by principal and day (UTC, YYYY-MM-DD).
-CREATE TABLE budget_use (
-    principal TEXT NOT NULL,
-    day TEXT NOT NULL,
-    written BIGINT NOT NULL DEFAULT 0,
-    deleted BIGINT NOT NULL DEFAULT 0,
-    upstream BIGINT NOT NULL DEFAULT 0,
-    PRIMARY KEY (principal, day)
-);
-
--- The approval page: who is signed in, by which passkeys.
-CREATE TABLE console_sessions (
-    hash TEXT PRIMARY KEY,            -- SHA-256 of the cookie or the one-time link, hex
-    kind TEXT NOT NULL,               -- link, session
-    name TEXT NOT NULL,               -- who it was made for
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    verified_at BIGINT                -- when a passkey was last shown
-);
-
-CREATE TABLE passkeys (
-    id TEXT PRIMARY KEY,              -- credential id, base64url
-    name TEXT NOT NULL,
-    credential TEXT NOT NULL,         -- JSON
-    created_at BIGINT NOT NULL,
-    used_at BIGINT
 );

@@ -19,12 +19,13 @@ use rmcp::{RoleServer, ServerHandler};
 use tablewright_core::Code;
 use tablewright_core::model::RecordId;
 use tablewright_door::Caller;
-use tablewright_toolkit::{Called, Conditions, Nobody, Reply};
+use tablewright_toolkit::registry::error_reply;
+use tablewright_toolkit::{Called, Conditions, Reply};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::subscriptions::{self, Subscriptions};
-use super::{Parts, completion, pages, progress, prompts, resources, tasks, unread};
+use super::{Parts, ask, completion, pages, progress, prompts, resources, tasks, unread};
 
 /// What a client is told about the server as a whole; at most 2,000 characters.
 pub const INSTRUCTIONS: &str = include_str!("../../../prompts/mcp/instructions.md");
@@ -263,6 +264,10 @@ impl ServerHandler for Handler {
             ));
         };
         let _turn = self.turn().await?;
+        if let Some(fault) = ask::take_answer(self.parts.door().plans(), &caller, &request).await? {
+            self.parts.door().call(caller, &request.name).finish(Some(fault.code));
+            return Ok(wire_result(error_reply(&fault)).into());
+        }
         let given = request.arguments.unwrap_or_default();
         let knows_tasks = context.client_capabilities().is_some_and(|c| c.supports_tasks());
         let conditions = Conditions {
@@ -271,7 +276,7 @@ impl ServerHandler for Handler {
             progress: progress::of(&context),
             tasks: self.parts.tasks().clone(),
             knows_tasks,
-            ask: Arc::new(Nobody),
+            ask: Arc::new(ask::Person::of(&context)),
             surface: offer.surface.clone(),
         };
         match entry.call(self.parts.door(), caller.clone(), given, conditions).await {
@@ -280,7 +285,9 @@ impl ServerHandler for Handler {
                 let stored = self.parts.tasks().get(&caller, &id).await.map_err(tasks::error)?;
                 Ok(tasks::created(&stored))
             }
-            Called::Ask(plan) => Err(ErrorData::internal_error(format!("plan {plan} asks nobody"), None)),
+            Called::Ask(plan, question) => {
+                Ok(CallToolResponse::InputRequired(ask::to_be_asked(plan, &question)))
+            }
         }
     }
 

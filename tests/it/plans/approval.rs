@@ -141,3 +141,107 @@ fn the_web_api_keeps_to_the_rules() {
     let change = json!({"fields": {"Price": 41}}).to_string();
     assert_eq!(http(&server.address, "PATCH", &path, &headers, change.as_bytes()).status, 200);
 }
+
+/// A client that says it can ask its user.
+fn asker(data: &Data, file: &str, more: &[&str]) -> Client {
+    let words: Vec<&str> = ["--config", file].iter().chain(&EVERYTHING).chain(more).copied().collect();
+    let mut client = data.serve(&words);
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+                        "clientInfo": {"name": "test", "version": "1"}});
+    client.request("initialize", params);
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    client
+}
+
+/// Makes a call during which the user is asked, who answers this; what they were asked.
+fn while_asked(client: &mut Client, tool: &str, arguments: Value, answer: Value) -> (String, Value) {
+    let call = client.begin("tools/call", json!({"name": tool, "arguments": arguments}));
+    loop {
+        let message = client.receive().expect("the user is asked");
+        assert_ne!(message["id"], call, "nobody was asked: {message}");
+        if message["method"] == "elicitation/create" {
+            client.send(&json!({"jsonrpc": "2.0", "id": message["id"], "result": answer}));
+            let question = message["params"]["message"].as_str().unwrap().to_owned();
+            return (question, client.wait_for(call)["result"].clone());
+        }
+    }
+}
+
+#[test]
+fn the_clients_user_is_asked() {
+    let (data, file) = with_rules("[[approval.rules]]\nwhen = [\"delete\"]\nask = \"ask\"\n");
+    let yes = json!({"action": "accept", "content": {"approve": true}});
+    for more in [&["--no-daemon"][..], &[]] {
+        let mut client = asker(&data, &file, more);
+        for no in [
+            json!({"action": "decline"}),
+            json!({"action": "accept", "content": {"approve": false}}),
+            json!({"action": "accept"}),
+        ] {
+            let (question, refused) = while_asked(&mut client, "delete_records", delete(), no);
+            assert!(question.contains("delete recLamp0000000000 in Goods"), "{question}");
+            assert!(refused["content"][0]["text"].as_str().unwrap().starts_with("declined"), "{refused}");
+        }
+        let (_, cancelled) =
+            while_asked(&mut client, "delete_records", delete(), json!({"action": "cancel"}));
+        assert!(
+            cancelled["content"][0]["text"].as_str().unwrap().starts_with("approval_needed"),
+            "{cancelled}"
+        );
+        assert_eq!(lamp(&mut client, "Name"), "Lamp");
+        let (_, done) = while_asked(&mut client, "delete_records", delete(), yes.clone());
+        assert_eq!(done["structuredContent"]["count"], 1, "{done}");
+        let undone = json!({"base": "Shop", "changes": [done["structuredContent"]["change"]]});
+        client.structured("undo_changes", undone);
+        client.finish();
+    }
+}
+
+#[test]
+fn newer_clients_are_answered_that_there_is_something_to_ask() {
+    let rules = "[[approval.rules]]\nwhen = [\"delete\"]\nask = \"ask\"\n[[approval.rules]]\nwhen = [\"update\"]\ntables = [\"Goods\"]\nask = \"person\"\n";
+    let (data, file) = with_rules(rules);
+    let words: Vec<&str> = ["--config", &file].into_iter().chain(EVERYTHING).collect();
+    let mut client = data.serve(&words);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                      "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+                      "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}});
+    let mut call = |tool: &str, arguments: &Value, state: Option<&Value>, answer: Option<Value>| {
+        let mut params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+        if let Some(state) = state {
+            params["requestState"] = state.clone();
+        }
+        if let Some(answer) = answer {
+            params["inputResponses"] = json!({"approve": answer});
+        }
+        client.request("tools/call", params)
+    };
+    let yes = || Some(json!({"action": "accept", "content": {"approve": true}}));
+    let asked = call("delete_records", &delete(), None, None)["result"].clone();
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    assert_eq!(asked["inputRequests"]["approve"]["method"], "elicitation/create", "{asked}");
+    let state = asked["requestState"].clone();
+    // What is no answer to this very call.
+    let other = goods(json!({"records": ["recDesk0000000000"]}));
+    for (arguments, state, answer, why) in [
+        (&other, state.clone(), yes(), "another call"),
+        (&delete(), json!("plnForged00000000"), yes(), "no plan"),
+        (&delete(), json!("x"), yes(), "none that this server gave out"),
+        (&delete(), state.clone(), None, "missing"),
+        (&delete(), state.clone(), Some(json!(true)), "no elicitation result"),
+    ] {
+        let refused = call("delete_records", arguments, Some(&state), answer);
+        assert!(refused["error"]["message"].as_str().unwrap_or_default().contains(why), "{why}: {refused}");
+    }
+    let done = call("delete_records", &delete(), Some(&state), yes())["result"].clone();
+    assert_eq!(done["structuredContent"]["count"], 1, "{done}");
+    let again = call("delete_records", &delete(), Some(&state), yes());
+    assert!(again["error"]["message"].as_str().unwrap().contains("carried out already"), "{again}");
+    // What a person has to approve, no answer of a client can.
+    let change = goods(json!({"records": [{"id": "recDesk0000000000", "fields": {"Price": 1}}]}));
+    let refused = call("update_records", &change, None, None)["result"].clone();
+    assert!(refused["content"][0]["text"].as_str().unwrap().starts_with("approval_needed"), "{refused}");
+    let plan = waiting(&data)["id"].clone();
+    let forged = call("update_records", &change, Some(&plan), yes());
+    assert!(forged["error"]["message"].as_str().unwrap().contains("only a person"), "{forged}");
+}
