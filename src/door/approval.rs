@@ -114,6 +114,18 @@ impl Options {
         need.changes() && self.rules.iter().any(|rule| rule.is_about(&caller.principal))
     }
 
+    /// Whether a rule may be about a request that needs these rights and of which nobody here can work
+    /// out what it does.
+    pub fn may_stop(&self, caller: &Caller, needs: &[Need], base: Option<&Base>) -> bool {
+        let kinds: Vec<Kind> = needs.iter().flat_map(|need| kinds_of(*need)).copied().collect();
+        self.rules.iter().filter(|rule| rule.is_about(&caller.principal)).any(|rule| {
+            let kind_fits = rule.when.is_empty() || rule.when.iter().any(|kind| kinds.contains(kind));
+            let (id, name) = base.map(|base| (base.id.to_string(), base.name.as_str())).unwrap_or_default();
+            let named = |wanted: &String| *wanted == id || wanted.eq_ignore_ascii_case(name);
+            !kinds.is_empty() && kind_fits && (rule.bases.is_empty() || rule.bases.iter().any(named))
+        })
+    }
+
     /// What has to be approved of an effect on `base`, if anything.
     pub fn needed(
         &self,
@@ -129,6 +141,18 @@ impl Options {
             needed.reasons.push(reason);
         }
         found
+    }
+}
+
+/// What may be done with a right.
+fn kinds_of(need: Need) -> &'static [Kind] {
+    match need {
+        Need::Write => &[Kind::Create, Kind::Update],
+        Need::Delete => &[Kind::Delete],
+        Need::Remove => &[Kind::Delete, Kind::Schema],
+        Need::Schema => &[Kind::Schema],
+        Need::WriteComments => &[Kind::Comment],
+        Need::Describe | Need::Read | Need::ReadComments | Need::Webhooks | Need::Audit => &[],
     }
 }
 

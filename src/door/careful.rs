@@ -10,6 +10,7 @@ use tablewright_engine::local::schema::{Edit, SchemaEdit};
 use tablewright_engine::local::{Outcome, Write};
 use tablewright_engine::replica::Want;
 
+use crate::access::Need;
 use crate::call::Call;
 use crate::plan::Plan;
 use crate::rehearsal::{self, Effect, Rehearsal, Step};
@@ -181,6 +182,20 @@ impl Call {
             Mode::Plain if self.may_need_approval() => self.judge(step).await,
             _ => Ok(()),
         }
+    }
+
+    /// Lets a request go on to Airtable of which nobody here can work out what it does: where a rule
+    /// may be about it, it is refused.
+    pub(crate) async fn admit_unseen(&self, base: BaseId, needs: &[Need]) -> Result<(), Fault> {
+        if !self.may_need_approval() {
+            return Ok(());
+        }
+        let schema = self.schema(base).await?;
+        if self.plans().options().may_stop(self.caller(), needs, Some(&schema)) {
+            let message = "a rule asks for approval of such changes, and what this one does cannot be worked out before it is done; make it with the MCP tools, which make a plan that a person can approve.";
+            return Err(Fault::new(Code::ApprovalNeeded, message));
+        }
+        Ok(())
     }
 
     /// The next step of the plan, which has to be what `now` is.

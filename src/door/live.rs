@@ -111,6 +111,7 @@ impl Call {
         needs.iter().try_for_each(|need| self.caller().rights.require(*need))?;
         self.require_seen(base)?;
         self.about(base);
+        self.admit_unseen(base, needs).await?;
         let session = self.replica().session(base).await?;
         let Passed { method, path, body, touches } = passed;
         let (bytes, kind) = body.unzip();

@@ -17,7 +17,9 @@ use crate::approval::{Needed, Options};
 use crate::rehearsal::Effect;
 
 /// Plans of one principal that can still be used; more are refused.
-const MAX_OPEN: usize = 200;
+const MAX_OPEN: i64 = 200;
+/// Bytes the plans of one principal may take that can still be used.
+const MAX_BYTES: i64 = 256 << 20;
 /// How long an ended plan is kept, in milliseconds after it lapsed.
 const KEPT_MS: i64 = 30 * 86_400_000;
 /// Most plans that go on after a restart.
@@ -61,10 +63,14 @@ impl Plans {
         let store = self.engine.store();
         let now = self.engine.clock().now_ms();
         store.prune_plans(now - KEPT_MS).await.map_err(Fault::from)?;
-        let most = u32::try_from(MAX_OPEN).unwrap_or(u32::MAX) * 2;
-        let held = store.plans(Some(&author.principal), None, most).await.map_err(Fault::from)?;
-        let usable = |plan: &&StoredPlan| plan.expires_at > now && !is_over(plan.status);
-        if held.iter().filter(usable).count() >= MAX_OPEN {
+        let held = serde_json::to_value(effect).unwrap_or_default();
+        let (count, bytes) = store.usable_plans(&author.principal, now).await.map_err(Fault::from)?;
+        let size = (held.to_string().len() + arguments.to_string().len()) as i64;
+        if bytes + size > MAX_BYTES {
+            let message = "your plans take too much room; carry some out, plan fewer records at once, or wait until they lapse.";
+            return Err(Fault::new(Code::LimitExceeded, message));
+        }
+        if count >= MAX_OPEN {
             let message = format!(
                 "you have {MAX_OPEN} plans that can still be carried out; carry some out, or wait until they lapse."
             );
@@ -76,7 +82,7 @@ impl Plans {
             author,
             arguments,
             base: effect.base().map(|id| id.to_string()).unwrap_or_default(),
-            effect: serde_json::to_value(effect).unwrap_or_default(),
+            effect: held,
             status: if needed.is_some() { PlanStatus::Waiting } else { PlanStatus::Open },
             asks: needed.as_ref().map(|needed| needed.asks.as_str().to_owned()),
             reasons: needed.map(|needed| needed.reasons).unwrap_or_default(),

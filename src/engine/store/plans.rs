@@ -192,6 +192,15 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// Plans of this principal that can still be used at `now`: how many, and the bytes they take.
+    pub async fn usable_plans(&self, principal: &str, now: i64) -> Result<(i64, i64), Error> {
+        let held = sqlx::query_as(
+            "SELECT COUNT(*), COALESCE(SUM(LENGTH(effect) + LENGTH(arguments)), 0) FROM plans
+             WHERE principal = $1 AND expires_at > $2 AND status IN ('open', 'waiting', 'approved', 'applying')",
+        );
+        Ok(held.bind(principal).bind(now).fetch_one(&self.pool).await?)
+    }
+
     /// Moves a plan from one of these states to another; false when it was in none of them, or its
     /// time is over at `now`.
     pub async fn move_plan(

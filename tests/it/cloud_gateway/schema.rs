@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{BASE, Both, GOODS, MAKERS, goods};
+use super::{BASE, Both, Downstream, GOODS, MAKERS, Upstream, goods};
+use crate::plans::LAMP;
 
 fn tables() -> String {
     format!("/v0/meta/bases/{BASE}/tables")
@@ -114,4 +115,39 @@ fn a_table_made_beside_a_choice_of_tables_is_copied_too() {
     let id = made.json["id"].as_str().unwrap().to_owned();
     super::until(|| both.down.get(&format!("/v0/{BASE}/{id}")).source == "replica");
     assert_eq!(both.down.get(&format!("/v0/{BASE}/{MAKERS}")).source, "live");
+}
+
+#[test]
+fn rules_of_approval_hold_for_bases_that_live_elsewhere() {
+    let up = Upstream::new();
+    let rules =
+        "[approval]\nwait_seconds = 0\n[[approval.rules]]\nwhen = [\"schema\", \"delete\"]\nask = \"person\"";
+    let down = Downstream::new(&up, None).with(rules).listen().copied(BASE, &[GOODS, MAKERS]);
+    let before = up.send("GET", &tables(), Value::Null).json;
+    let field =
+        json!({"name": "New", "type": "checkbox", "options": {"icon": "check", "color": "greenBright"}});
+    let refused = down.send("POST", &format!("{}/{GOODS}/fields", tables()), field);
+    assert_eq!((refused.status, refused.kind()), (403, "APPROVAL_NEEDED"), "{refused:?}");
+    let refused = down.send("DELETE", &goods(&format!("/{LAMP}")), Value::Null);
+    assert_eq!((refused.status, refused.kind()), (403, "APPROVAL_NEEDED"), "{refused:?}");
+    // What no rule is about goes on.
+    let change = json!({"fields": {"Price": 41}});
+    assert_eq!(down.send("PATCH", &goods(&format!("/{LAMP}")), change).status, 200);
+    let mut agent = down.agent();
+    let call = json!({"base": "Shop", "table": "Goods", "records": [LAMP]});
+    assert!(agent.refused("delete_records", call.clone()).starts_with("approval_needed"));
+    let listed = down.data.ok(&["plan", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["cost"]["requests"], 1, "{listed}");
+    let id = listed[0]["id"].as_str().unwrap();
+    down.data.ok(&["plan", "approve", id]);
+    // Somebody changes the record there: the plan is looked at against a fresh read.
+    up.send("PATCH", &goods(&format!("/{LAMP}")), json!({"fields": {"Price": 42}}));
+    assert!(agent.refused("delete_records", call.clone()).starts_with("plan_stale"));
+    assert!(agent.refused("delete_records", call.clone()).starts_with("approval_needed"));
+    let listed: Value = serde_json::from_str(&down.data.ok(&["plan", "list", "--json"])).unwrap();
+    down.data.ok(&["plan", "approve", listed[0]["id"].as_str().unwrap()]);
+    assert_eq!(agent.structured("delete_records", call)["count"], 1);
+    assert_eq!(up.send("GET", &goods(&format!("/{LAMP}")), Value::Null).status, 403, "it is gone");
+    assert_eq!(up.send("GET", &tables(), Value::Null).json, before);
 }
