@@ -10,7 +10,7 @@ use tablewright_toolkit::Answer;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
 
-use super::journal::moment;
+use super::journal::{moment, named};
 
 /// Lines of a page when none is asked for, and the most.
 const USUAL: u32 = 50;
@@ -25,19 +25,19 @@ struct Line {
     face: String,
     /// The tool, command or endpoint.
     tool: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    client: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
     call: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
     /// Base and table.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     /// Ids of records.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    records: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<Vec<String>>,
     /// ok, or the code of the error.
     outcome: String,
     microseconds: i64,
@@ -113,12 +113,12 @@ impl Tool for QueryAuditLog {
                 by: line.principal,
                 face: line.face,
                 tool: line.action,
-                client: line.client,
-                session: line.session,
+                client: named(&line.client),
+                session: named(&line.session),
                 call: line.call,
                 plan: line.plan,
-                target: line.target,
-                records: line.records.split_whitespace().map(str::to_owned).collect(),
+                target: named(&line.target),
+                records: named(&line.records).map(|ids| ids.split(' ').map(str::to_owned).collect()),
                 outcome: line.outcome,
                 microseconds: line.duration_us,
             })

@@ -27,13 +27,13 @@ struct Listed {
     by: String,
     /// The tool, command or endpoint.
     tool: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    client: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
     /// All changes of one call have the same.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    call: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
     base: String,
@@ -63,6 +63,11 @@ fn page(limit: Option<usize>) -> Result<usize, Fault> {
             Err(Fault::new(Code::InvalidArguments, message))
         }
     }
+}
+
+/// A name, when there is one.
+pub(super) fn named(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A moment as people write it.
@@ -174,9 +179,9 @@ impl Tool for ListChanges {
                     at: instant_text(entry.change.at),
                     by: author.principal.to_string(),
                     tool: author.action.to_string(),
-                    client: author.client.to_string(),
-                    call: author.call.to_string(),
-                    session: author.session.to_string(),
+                    client: named(&author.client),
+                    call: named(&author.call),
+                    session: named(&author.session),
                     plan: author.plan.as_deref().map(str::to_owned),
                     base: base.schema().name.clone(),
                     summary: summary(Some(&base), entry),
@@ -196,8 +201,8 @@ struct Event {
     at: String,
     by: String,
     tool: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    client: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
     /// create, update or delete.
@@ -276,7 +281,7 @@ impl Tool for GetRecordHistory {
                 at: instant_text(change.at),
                 by: change.author.principal.to_string(),
                 tool: change.author.action.to_string(),
-                client: change.author.client.to_string(),
+                client: named(&change.author.client),
                 plan: change.author.plan.as_deref().map(str::to_owned),
                 change: match (&row.before, &row.after) {
                     (None, _) => "create",
