@@ -178,14 +178,14 @@ impl Step {
         if let Self::Records { tables, .. } = &mut step {
             tables.iter_mut().for_each(|changes| changes.computed.clear());
         }
-        let text = serde_json::to_string(&step).unwrap_or_default();
-        let mut made: BTreeMap<String, String> = BTreeMap::new();
+        let mut made: HashMap<String, String> = HashMap::new();
         for id in step.makes() {
-            let number = format!("new{:014}", made.len());
+            let number = format!("new {}", made.len());
             made.entry(id).or_insert(number);
         }
-        let text = made.into_iter().fold(text, |text, (id, number)| text.replace(&id, &number));
-        serde_json::from_str(&text).unwrap_or_default()
+        let mut plain = serde_json::to_value(&step).unwrap_or_default();
+        rename(&mut plain, &made);
+        plain
     }
 
     /// Ids of what it makes, in order.
@@ -235,6 +235,26 @@ impl Step {
         let differs = |id: &&RecordId| then.get(id) != now.get(id);
         let all: std::collections::BTreeSet<&RecordId> = then.keys().chain(now.keys()).collect();
         all.into_iter().filter(differs).copied().collect()
+    }
+}
+
+/// Puts other texts in the place of those that are named, keys of objects included.
+fn rename(value: &mut Value, names: &HashMap<String, String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(name) = names.get(text) {
+                text.clone_from(name);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Value::Object(map) => {
+            let held = std::mem::take(map);
+            map.extend(held.into_iter().map(|(key, mut value)| {
+                rename(&mut value, names);
+                (names.get(&key).cloned().unwrap_or(key), value)
+            }));
+        }
+        _ => {}
     }
 }
 

@@ -50,7 +50,7 @@ impl Store {
     pub async fn journal(&self, wanted: &Wanted, most: usize) -> Result<(Vec<Entry>, bool), Error> {
         let mut sql = String::from(select_changes!("1 = 1"));
         let mut texts: Vec<String> = Vec::new();
-        let mut numbers: Vec<(usize, i64)> = Vec::new();
+        let mut numbers: Vec<i64> = Vec::new();
         let mut next = 0;
         let mut place = || {
             next += 1;
@@ -82,7 +82,7 @@ impl Store {
             if let Some(value) = value {
                 let at = place();
                 sql += &format!(" AND {test}${at}");
-                numbers.push((at, value));
+                numbers.push(value);
             }
         }
         sql += " ORDER BY seq DESC";
@@ -90,32 +90,19 @@ impl Store {
         for text in texts {
             query = query.bind(text);
         }
-        for (_, number) in numbers {
+        for number in numbers {
             query = query.bind(number);
         }
         let mut rows = query.fetch(&self.pool);
         let (mut found, mut read) = (Vec::new(), 0);
         while let Some(row) = futures_util::TryStreamExt::try_next(&mut rows).await? {
             if found.len() == most || read > MAX_BYTES {
-                return self.with_marks(found).await.map(|found| (found, true));
+                return Ok((found, true));
             }
             read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
-            found.push(read_change(&row)?);
+            found.push(Entry { change: read_change(&row)?, undone_by: row.try_get(13)? });
         }
-        drop(rows);
-        self.with_marks(found).await.map(|found| (found, false))
-    }
-
-    async fn with_marks(&self, changes: Vec<Change>) -> Result<Vec<Entry>, Error> {
-        let mut entries = Vec::with_capacity(changes.len());
-        for change in changes {
-            let undone: Option<i64> = sqlx::query_scalar("SELECT undone_by FROM changes WHERE seq = $1")
-                .bind(change.seq)
-                .fetch_one(&self.pool)
-                .await?;
-            entries.push(Entry { change, undone_by: undone });
-        }
-        Ok(entries)
+        Ok((found, false))
     }
 
     /// Notes that these changes were taken back by another one; those that they had taken back are

@@ -214,7 +214,7 @@ impl Store {
 macro_rules! select_changes {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, base, at, by, kind, tables, schema, face, action, client, session, call, plan ",
+            "SELECT seq, base, at, by, kind, tables, schema, face, action, client, session, call, plan, undone_by ",
             "FROM changes WHERE ",
             $rest
         )

@@ -278,6 +278,13 @@ impl Store {
         let id = change.base.to_string();
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for statement in [
+            // Of a base that lives in Airtable nothing stays here; of another one the log is all there is.
+            "DELETE FROM change_records WHERE seq IN (SELECT seq FROM changes WHERE base = $1)
+                 AND EXISTS (SELECT 1 FROM bases WHERE id = $1 AND cloud IS NOT NULL)",
+            "DELETE FROM changes WHERE base = $1
+                 AND EXISTS (SELECT 1 FROM bases WHERE id = $1 AND cloud IS NOT NULL)",
+            "DELETE FROM plans WHERE base = $1
+                 AND EXISTS (SELECT 1 FROM bases WHERE id = $1 AND cloud IS NOT NULL)",
             "DELETE FROM rows WHERE table_key IN (SELECT key FROM tables WHERE base = $1)",
             "DELETE FROM tables WHERE base = $1",
             "DELETE FROM comments WHERE base = $1",

@@ -16,6 +16,11 @@ fn two_bases(upstream: &Upstream) -> Here {
     here
 }
 
+fn with_dry_run(mut arguments: Value) -> Value {
+    arguments["dry_run"] = json!(true);
+    arguments
+}
+
 #[test]
 fn bases_say_where_they_live_and_a_login_in_use_stays() {
     let upstream = Upstream::new();
@@ -33,7 +38,14 @@ fn bases_say_where_they_live_and_a_login_in_use_stays() {
     assert!(doctor.contains("appShop0000000000 is reached"), "{doctor}");
     assert!(doctor.contains("of 2 tables of \"Shop\" are copied"), "{doctor}");
     assert!(doctor.contains("WARNING login laptop") && doctor.contains("webhook:manage"), "{doctor}");
+    let mut client =
+        Client::start(here.command(&["serve", "--allow-write", "--toolsets", "all"])).initialize();
+    let change = json!({"base": "Shop", "table": "Goods", "records": [{"Name": "Secret of the shop"}]});
+    let plan = client.structured("create_records", with_dry_run(change))["plan"]["id"].clone();
     here.ok(&["base", "forget", "Shop", "--yes"]);
+    // No plan keeps what was in it.
+    let shown = here.refused(&["plan", "show", plan.as_str().unwrap()]);
+    assert!(shown.contains("unknown_plan"), "{shown}");
     here.ok(&["disconnect", "laptop"]);
     assert_eq!(here.json(&["base", "list"]).as_array().unwrap().len(), 1);
 }
