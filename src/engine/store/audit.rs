@@ -5,6 +5,8 @@
 //! are found too; whoever can change the whole database can change that as well, which is what
 //! anchors outside are for.
 
+mod verify;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteRow;
@@ -15,8 +17,10 @@ use super::{Error, Store};
 
 /// Rows per INSERT statement.
 const ROWS_PER_STATEMENT: usize = 64;
-/// Rows read at a time.
-const PAGE: i64 = 10_000;
+/// Texts of a line that always are there.
+const TEXTS: usize = 9;
+
+pub use verify::{Broken, Verified};
 
 /// The hash of a line.
 pub type Hash = [u8; 32];
@@ -59,26 +63,6 @@ pub struct Line {
 
 const COLUMNS: &str = "seq, at, principal, face, action, client, session, call, plan, target, records,
     outcome, duration_us, upstream, hash";
-
-/// What is wrong with the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
-    /// The first line that is not what it was.
-    pub seq: i64,
-    /// How.
-    pub what: String,
-}
-
-/// What a look at the whole chain found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verified {
-    /// Lines that were looked at.
-    pub lines: u64,
-    /// The last line, and its hash in hex.
-    pub head: Option<(i64, String)>,
-    /// The first thing that is wrong.
-    pub broken: Option<Broken>,
-}
 
 /// Which lines; those that fit everything that is named.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -156,11 +140,6 @@ impl Line {
 
     /// The hash of this line behind one with the hash `previous`.
     fn chained(&self, previous: &[u8]) -> Hash {
-        let mut hash = Sha256::new();
-        add(&mut hash, previous);
-        for number in [self.seq, self.at, self.duration_us, self.upstream] {
-            hash.update(number.to_le_bytes());
-        }
         let texts = [
             &self.principal,
             &self.face,
@@ -172,13 +151,22 @@ impl Line {
             &self.records,
             &self.outcome,
         ];
-        texts.into_iter().for_each(|text| add(&mut hash, text.as_bytes()));
-        match &self.plan {
-            Some(plan) => add(&mut hash, plan.as_bytes()),
-            None => hash.update(u64::MAX.to_le_bytes()),
-        }
-        hash.finalize().into()
+        let numbers = [self.seq, self.at, self.duration_us, self.upstream];
+        chained(previous, numbers, texts.map(String::as_bytes), self.plan.as_deref().map(str::as_bytes))
     }
+}
+
+/// The hash of a line with these numbers, texts and plan behind one with the hash `previous`.
+fn chained(previous: &[u8], numbers: [i64; 4], texts: [&[u8]; TEXTS], plan: Option<&[u8]>) -> Hash {
+    let mut hash = Sha256::new();
+    add(&mut hash, previous);
+    numbers.into_iter().for_each(|number| hash.update(number.to_le_bytes()));
+    texts.into_iter().for_each(|text| add(&mut hash, text));
+    match plan {
+        Some(plan) => add(&mut hash, plan),
+        None => hash.update(u64::MAX.to_le_bytes()),
+    }
+    hash.finalize().into()
 }
 
 async fn head(tx: &mut Tx) -> Result<Option<Head>, Error> {
@@ -277,72 +265,6 @@ impl Store {
         Ok(())
     }
 
-    /// Looks at the whole chain.
-    pub async fn verify_audit(&self) -> Result<Verified, Error> {
-        let row = sqlx::query("SELECT first_seq, before, last_seq, last FROM audit_chain WHERE one = 1")
-            .fetch_optional(&self.pool)
-            .await?;
-        let mut verified = Verified { lines: 0, head: None, broken: None };
-        let Some(head) = row.as_ref().map(read_head).transpose()? else {
-            let stray: Option<i64> = sqlx::query_scalar("SELECT MIN(seq) FROM audit WHERE hash IS NOT NULL")
-                .fetch_one(&self.pool)
-                .await?;
-            verified.broken = stray.map(|seq| broken(seq, "the chain's own row is gone"));
-            return Ok(verified);
-        };
-        verified.head = Some((head.last, hex(&head.hash)));
-        let (mut next, mut hash) = (head.first, head.before);
-        let earlier: Option<i64> =
-            sqlx::query_scalar("SELECT MIN(seq) FROM audit WHERE seq < $1 AND hash IS NOT NULL")
-                .bind(head.first)
-                .fetch_one(&self.pool)
-                .await?;
-        if let Some(seq) = earlier {
-            verified.broken = Some(broken(seq, "it stands before the beginning of the chain"));
-            return Ok(verified);
-        }
-        loop {
-            // Lines that come while this reads are not a part of it.
-            let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-                "SELECT {COLUMNS} FROM audit WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT {PAGE}"
-            )))
-            .bind(next)
-            .bind(head.last)
-            .fetch_all(&self.pool)
-            .await?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in &rows {
-                let line = Line::read(row)?;
-                if line.seq != next {
-                    verified.broken = Some(broken(next, "it is missing"));
-                    return Ok(verified);
-                }
-                hash = line.chained(&hash).to_vec();
-                if line.hash.as_deref() != Some(&*hash) {
-                    verified.broken = Some(broken(next, "it, or the order of the lines, was changed"));
-                    return Ok(verified);
-                }
-                next += 1;
-                verified.lines += 1;
-            }
-        }
-        if next != head.last + 1 {
-            verified.broken = Some(broken(next, "it and what follows is missing"));
-        } else if hash != head.hash {
-            verified.broken = Some(broken(head.last, "the chain does not end as it did"));
-        } else {
-            let beyond: Option<i64> = sqlx::query_scalar(
-                "SELECT MIN(seq) FROM audit WHERE seq > (SELECT last_seq FROM audit_chain WHERE one = 1)",
-            )
-            .fetch_one(&self.pool)
-            .await?;
-            verified.broken = beyond.map(|seq| broken(seq, "it stands behind the end of the chain"));
-        }
-        Ok(verified)
-    }
-
     /// The newest lines that are asked for, at most `most`.
     pub async fn audit_lines(&self, asked: &Asked, most: u32) -> Result<Vec<Line>, Error> {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
@@ -375,10 +297,6 @@ impl Store {
         .await?;
         Ok(rows.iter().map(Line::read).collect::<Result<_, _>>()?)
     }
-}
-
-fn broken(seq: i64, what: &str) -> Broken {
-    Broken { seq, what: what.to_owned() }
 }
 
 /// Bytes as hex.
