@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tablewright_door::{Door, Plans, Tasks, Tokens, Webhooks};
+use tablewright_door::{
+    Budgets, Circuit, Door, Egress, Limits, Notices, Plans, Tasks, Tokens, Webhooks, anchors,
+};
 use tablewright_engine::Engine;
 use tablewright_engine::airtable::Airtable;
 use tablewright_engine::airtable::profiles::Profiles;
@@ -13,7 +15,7 @@ use tablewright_engine::fetch::Fetcher;
 use tablewright_engine::files::Files;
 use tablewright_engine::replica::Replica;
 use tablewright_faces::mcp::{Parts, Shared};
-use tablewright_toolkit::answer::Limits;
+use tablewright_toolkit::answer;
 use tablewright_toolkit::registry::Registry;
 use tablewright_toolkit::{Selection, careful};
 use tokio::task::JoinHandle;
@@ -38,6 +40,8 @@ pub struct App {
     pub replica: Replica,
     /// Access tokens.
     pub tokens: Tokens,
+    /// What people are told of, and which bases they may be told of.
+    pub notices: (Notices, Egress),
     /// Programs that hear of changes.
     pub webhooks: Webhooks,
     /// All tools.
@@ -76,11 +80,18 @@ impl App {
         replica.load().await?;
         files.set_reader(std::env::current_exe().context("this program does not know where it is")?);
         // Before anything is written: from now on what webhooks want to hear is noted.
-        let webhooks = Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone()).await?;
-        let plans = Plans::new(engine.clone(), config.approval.clone());
+        let egress = Egress::new(engine.clone(), config.egress.clone());
+        let webhooks =
+            Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone(), egress.clone()).await?;
+        let notices = Notices::default();
+        let plans = Plans::new(engine.clone(), config.approval.clone(), notices.clone());
+        let limits = Limits {
+            budgets: Budgets::new(engine.clone(), config.budget.clone()),
+            circuit: Circuit::new(config.budget.circuit.clone(), notices.clone()),
+        };
         let (registry, door, tasks) = (
             Arc::new(registry),
-            Door::new(engine.clone(), files.clone(), replica.clone(), plans),
+            Door::new(engine.clone(), files.clone(), replica.clone(), plans, limits),
             Tasks::new(engine.clone()),
         );
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;
@@ -102,6 +113,7 @@ impl App {
             profiles,
             replica,
             tokens,
+            notices: (notices, egress),
             webhooks,
             registry,
             mcp: Arc::new(mcp),
@@ -113,8 +125,13 @@ impl App {
     pub fn start(&self) -> JoinHandle<()> {
         let webhooks = self.webhooks.clone().run(self.stop.clone());
         let replica = self.replica.clone().run(self.stop.clone());
+        let (notices, egress) = self.notices.clone();
+        let fetcher = self.files.fetcher().clone();
+        let anchors =
+            anchors::run(self.engine.clone(), self.config.audit.clone(), fetcher.clone(), self.stop.clone());
+        let notices = notices.run(self.config.notify.clone(), egress, fetcher, self.stop.clone());
         tokio::spawn(async move {
-            tokio::join!(webhooks, replica);
+            tokio::join!(webhooks, replica, notices, anchors);
         })
     }
 
@@ -125,7 +142,7 @@ impl App {
     }
 
     /// What an MCP session with this selection needs.
-    pub fn parts(&self, selection: &Selection, limits: Limits) -> anyhow::Result<Arc<Parts>> {
+    pub fn parts(&self, selection: &Selection, limits: answer::Limits) -> anyhow::Result<Arc<Parts>> {
         Parts::new(self.mcp.clone(), self.registry.clone(), selection, limits)
             .map(Arc::new)
             .map_err(|e| Failed::with(Exit::Config, e))

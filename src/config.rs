@@ -32,6 +32,14 @@ pub struct Config {
     pub allow: Rights,
     /// Plans, and which writes somebody has to approve.
     pub approval: tablewright_door::approval::Options,
+    /// How much callers may write, delete and ask of Airtable.
+    pub budget: tablewright_door::budget::Options,
+    /// Telling people that something waits for them.
+    pub notify: tablewright_door::notices::Options,
+    /// What may leave this machine.
+    pub egress: tablewright_door::egress::Options,
+    /// The audit log's end, written down outside.
+    pub audit: tablewright_door::anchors::Options,
     /// Files that attachment cells name.
     pub attachments: tablewright_engine::files::Options,
     /// Fetching from addresses that callers name.
@@ -59,6 +67,12 @@ impl Config {
         }
         if let Err((key, reason)) = self.approval.check() {
             return value(&format!("approval.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.budget.circuit.check() {
+            return value(&format!("budget.circuit.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.audit.check() {
+            return value(&format!("audit.{key}"), reason);
         }
         if let Err((key, reason)) = self.attachments.check() {
             return value(&format!("attachments.{key}"), reason);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::store::audit::Anchored;
 
 use crate::app::App;
 
@@ -15,8 +16,8 @@ pub const PAGE: u32 = 5_000;
 pub enum Command {
     /// Look whether every line is as it was written.
     Verify {
-        /// A line's number and hash, as an earlier look gave them.
-        anchor: Option<(i64, String)>,
+        /// Numbers of lines and their hashes, as they were written down outside.
+        anchors: Vec<(i64, String)>,
     },
     /// The lines after one, at most 5,000.
     Lines {
@@ -38,18 +39,24 @@ impl Command {
 /// Does it. The answer is what `--json` prints.
 pub async fn run(app: &App, command: Command) -> Result<Value, Fault> {
     let store = app.engine.store();
+    app.engine.settle_audit().await?;
     match command {
-        Command::Verify { anchor } => {
+        Command::Verify { anchors } => {
             let verified = store.verify_audit().await.map_err(Fault::from)?;
             let mut answer = serde_json::to_value(&verified).unwrap_or_default();
-            if let Some((seq, hash)) = anchor {
-                let line = store.audit_after(seq - 1, 1).await.map_err(Fault::from)?.into_iter().next();
-                let held = line.filter(|line| line.seq == seq).and_then(|line| line.hash);
-                let same = held.is_some_and(|held| tablewright_engine::store::audit::hex(&held) == hash);
-                answer["anchored"] = json!(same);
-                if !same && answer["broken"].is_null() {
-                    answer["broken"] = json!({ "seq": seq, "what": "it is not what the anchor says" });
+            let (mut same, mut older) = (0, 0);
+            for (seq, hash) in &anchors {
+                match store.audit_anchored(*seq, hash).await.map_err(Fault::from)? {
+                    Anchored::Same => same += 1,
+                    Anchored::Older => older += 1,
+                    Anchored::Other if answer["broken"].is_null() => {
+                        answer["broken"] = json!({ "seq": seq, "what": "it is not what the anchor says" });
+                    }
+                    Anchored::Other => {}
                 }
+            }
+            if !anchors.is_empty() {
+                answer["anchors"] = json!({ "given": anchors.len(), "same": same, "older": older });
             }
             Ok(answer)
         }

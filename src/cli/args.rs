@@ -356,7 +356,10 @@ pub enum Audit {
     Verify {
         /// What an earlier look printed, kept elsewhere: NUMBER:HASH.
         #[arg(long, value_name = "NUMBER:HASH")]
-        anchor: Option<String>,
+        anchor: Vec<String>,
+        /// A file of such anchors, one at the start of each line, as audit.anchor_file gets them.
+        #[arg(long, value_name = "FILE")]
+        anchors: Option<PathBuf>,
     },
     /// Print the lines as JSON Lines, oldest first.
     Export {

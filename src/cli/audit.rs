@@ -1,5 +1,7 @@
 //! `audit …`
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::args::{Audit, Global};
@@ -10,10 +12,17 @@ use crate::output::say;
 
 pub(super) async fn run(global: &Global, command: Audit) -> anyhow::Result<()> {
     match command {
-        Audit::Verify { anchor } => {
-            let anchor = anchor.as_deref().map(read_anchor).transpose()?;
+        Audit::Verify { anchor, anchors } => {
+            let mut given = anchor;
+            if let Some(path) = anchors {
+                given.extend(anchors_of(&path)?);
+            }
+            let anchors = given.iter().map(|text| read_anchor(text)).collect::<Result<Vec<_>, _>>()?;
+            if anchors.len() > MOST_ANCHORS {
+                anyhow::bail!("at most {MOST_ANCHORS} anchors are looked at at once; give the last ones");
+            }
             let answer =
-                administer(global, Command::Audit { command: audit::Command::Verify { anchor } }).await?;
+                administer(global, Command::Audit { command: audit::Command::Verify { anchors } }).await?;
             if global.json {
                 say(&answer)?;
             } else if answer["broken"].is_null() {
@@ -50,6 +59,16 @@ pub(super) async fn run(global: &Global, command: Audit) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// Most anchors of a look.
+const MOST_ANCHORS: usize = 100_000;
+
+/// The anchors of a file: the first word of each line.
+fn anchors_of(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| anyhow::anyhow!("the file of anchors {}: {e}", path.display()))?;
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 /// `NUMBER:HASH`, as `audit verify` prints it.

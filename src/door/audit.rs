@@ -10,6 +10,7 @@ impl Call {
     /// The newest lines of the audit log that are asked for.
     pub async fn audit_lines(&self, asked: &Asked, most: u32) -> Result<Vec<Line>, Fault> {
         self.caller().rights.require(Need::Audit)?;
+        self.engine().settle_audit().await?;
         self.engine().store().audit_lines(asked, most).await.map_err(Fault::from)
     }
 }

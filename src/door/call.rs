@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tablewright_core::model::schema::find_base;
 use tablewright_core::model::{Base, BaseId, CallId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
-use tablewright_engine::airtable::Ask;
+use tablewright_engine::airtable::{Ask, Tally};
 use tablewright_engine::base::Change;
 use tablewright_engine::base::changes::Author;
 use tablewright_engine::files::Files;
@@ -19,7 +20,9 @@ use tokio::sync::broadcast;
 
 use crate::access::Caller;
 use crate::attachments::{self, FailedFile};
+use crate::budget::{Amounts, Budgets};
 use crate::careful::Mode;
+use crate::circuit::{Circuit, Ended};
 use crate::live::Origin;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
@@ -37,12 +40,22 @@ pub struct Door {
     files: Files,
     replica: Replica,
     plans: Plans,
+    limits: Limits,
+}
+
+/// What bounds the calls of one principal and one conversation.
+#[derive(Clone)]
+pub struct Limits {
+    /// How much they may do.
+    pub budgets: Budgets,
+    /// How often the same.
+    pub circuit: Circuit,
 }
 
 impl Door {
     /// The door to everything `engine`, `files` and `replica` hold.
-    pub fn new(engine: Engine, files: Files, replica: Replica, plans: Plans) -> Self {
-        Self { engine, files, replica, plans }
+    pub fn new(engine: Engine, files: Files, replica: Replica, plans: Plans, limits: Limits) -> Self {
+        Self { engine, files, replica, plans, limits }
     }
 
     /// The plans.
@@ -83,6 +96,13 @@ impl Door {
             files: self.files.clone(),
             replica: self.replica.clone(),
             plans: self.plans.clone(),
+            limits: self.limits.clone(),
+            spent: [0; 3],
+            asked: AtomicU64::new(0),
+            tally: Tally::default(),
+            told: 0,
+            repeated: None,
+            refused: false,
             mode: Mode::default(),
             want: Want::default(),
             origin: None,
@@ -105,6 +125,19 @@ pub struct Call {
     files: Files,
     replica: Replica,
     plans: Plans,
+    limits: Limits,
+    /// Records written and deleted, and requests to Airtable, since the last audit line.
+    spent: Amounts,
+    /// Requests that the budget knows of.
+    asked: AtomicU64,
+    /// Requests that went out.
+    tally: Tally,
+    /// Those of them that an audit line has.
+    told: u32,
+    /// What stands for the call and its arguments, when it writes.
+    repeated: Option<Arc<str>>,
+    /// It answers that everything it was given is refused.
+    refused: bool,
     pub(crate) mode: Mode,
     want: Want,
     origin: Option<Origin>,
@@ -212,8 +245,50 @@ impl Call {
     }
 
     /// Whose turn it is when Airtable is asked for the caller.
-    pub(crate) fn ask(&self) -> Ask {
-        Ask::interactive(self.caller.principal.clone())
+    pub(crate) async fn ask(&self) -> Result<Ask, Fault> {
+        self.limits.budgets.take(&self.caller, [0, 0, 1]).await?;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(Ask { tally: self.tally.clone(), ..Ask::interactive(self.caller.principal.clone()) })
+    }
+
+    /// Takes what a write needs from the budgets; it is given back when `done` does not follow.
+    pub(crate) async fn spend(&mut self, amounts: Amounts) -> Result<(), Fault> {
+        self.limits.budgets.take(&self.caller, amounts).await?;
+        self.asked.fetch_add(amounts[2], Ordering::Relaxed);
+        self.spent.iter_mut().zip(amounts).for_each(|(spent, amount)| *spent += amount);
+        Ok(())
+    }
+
+    /// Gives back what was taken for a write that was not carried out.
+    pub(crate) fn unspend(&mut self, amounts: Amounts) {
+        let [written, deleted, _] = amounts;
+        self.limits.budgets.give_back(&self.caller, [written, deleted, 0]);
+        for (spent, amount) in self.spent.iter_mut().zip([written, deleted, 0]) {
+            *spent = spent.saturating_sub(amount);
+        }
+    }
+
+    /// Says what stands for the call and its arguments. Refused when the same was sent too often.
+    pub fn not_again(&mut self, digest: String) -> Result<(), Fault> {
+        self.limits.circuit.check(&self.caller, &self.action, &digest, self.now())?;
+        self.repeated = Some(digest.into());
+        Ok(())
+    }
+
+    /// Notes that the answer says that everything was refused.
+    pub fn refused(&mut self) {
+        self.refused = true;
+    }
+
+    /// Brings the budget in step with the requests that went out.
+    fn settle_requests(&mut self) {
+        let (sent, known) = (u64::from(self.tally.count()), self.asked.load(Ordering::Relaxed));
+        if sent > known {
+            self.limits.budgets.used(&self.caller, [0, 0, sent - known]);
+        } else if known > sent {
+            self.limits.budgets.give_back(&self.caller, [0, 0, known - sent]);
+        }
+        self.asked.store(sent, Ordering::Relaxed);
     }
 
     /// The copies of bases that live in Airtable.
@@ -325,14 +400,32 @@ impl Call {
         }
         self.about_records(plan.write.action.ids());
         let expect = self.admit(&plan).await?;
-        let mut outcome = if self.replica.holds(plan.base) {
-            let done = self.replica.write(plan.base, plan.write, &self.author(), part).await;
+        let is_cloud = self.replica.holds(plan.base);
+        let amounts = amounts(&plan.write.action, is_cloud);
+        self.spend(amounts).await?;
+        let done = if is_cloud {
+            let (by, tally) = (self.author(), self.tally.clone());
+            let done = self.replica.write(plan.base, plan.write, &by, &tally, part).await;
             self.note_answer(&done);
-            done?
+            let outcome = done.as_ref().err().map_or("ok", |fault| fault.code.as_str());
+            self.audited = true;
+            let mut entry = self.entry(outcome);
+            if done.is_err() {
+                (entry.written, entry.deleted) = (0, 0);
+            }
+            self.engine.audit(entry);
+            self.engine.settle_audit().await?;
+            done
         } else {
             let audit = self.audit_with_commit();
-            self.engine.commit_part(plan.base, plan.write, expect, self.author(), part, audit).await?
+            self.engine.commit_part(plan.base, plan.write, expect, self.author(), part, audit).await
         };
+        if done.is_err() {
+            self.unspend(amounts);
+        }
+        let mut outcome = done?;
+        let refused_now = outcome.records.iter().filter(|record| record.is_err()).count() as u64;
+        self.unspend(if amounts[0] > 0 { [refused_now, 0, 0] } else { [0, refused_now, 0] });
         attachments::put_back(&mut outcome, refused);
         Ok(outcome)
     }
@@ -360,10 +453,13 @@ impl Call {
         self.audited = true;
         let entry = self.entry("");
         let started = self.started;
-        move |outcome: &str| AuditEntry {
-            outcome: outcome.to_owned(),
-            duration_us: started.elapsed().as_micros() as i64,
-            ..entry
+        move |outcome: &str| {
+            let duration_us = started.elapsed().as_micros() as i64;
+            let mut entry = AuditEntry { outcome: outcome.to_owned(), duration_us, ..entry };
+            if outcome != "ok" {
+                (entry.written, entry.deleted) = (0, 0);
+            }
+            entry
         }
     }
 
@@ -373,13 +469,23 @@ impl Call {
 
     /// Writes the audit line: `ok`, or the code of the fault.
     pub fn finish(mut self, fault: Option<Code>) {
+        if let Some(digest) = self.repeated.take() {
+            let ended = match fault {
+                Some(code) => Ended::Fault(code),
+                None if self.refused => Ended::Refused,
+                None => Ended::Well,
+            };
+            self.limits.circuit.note(&self.caller, &self.action, digest, ended, self.now());
+        }
         self.note(fault.map_or("ok", Code::as_str));
     }
 
     fn note(&mut self, outcome: &str) {
+        self.settle_requests();
         if !self.audited {
             self.audited = true;
-            self.engine.audit(self.entry(outcome));
+            let entry = self.entry(outcome);
+            self.engine.audit(entry);
         }
     }
 
@@ -402,7 +508,11 @@ impl Call {
         self.records.extend(records.into_iter().take(room));
     }
 
-    fn entry(&self, outcome: &str) -> AuditEntry {
+    fn entry(&mut self, outcome: &str) -> AuditEntry {
+        let [written, deleted, _] = std::mem::take(&mut self.spent);
+        let count = |amount: u64| u32::try_from(amount).unwrap_or(u32::MAX);
+        let sent = self.tally.count();
+        let upstream = sent - std::mem::replace(&mut self.told, sent);
         let target = match (self.base, self.table) {
             (Some(base), Some(table)) => format!("{base}/{table}"),
             (Some(base), None) => base.to_string(),
@@ -415,9 +525,21 @@ impl Call {
             records: self.records.clone(),
             outcome: outcome.to_owned(),
             duration_us: self.started.elapsed().as_micros() as i64,
-            upstream: 0,
+            upstream,
+            written: count(written),
+            deleted: count(deleted),
         }
     }
+}
+
+/// Records Airtable takes in one request.
+const PER_REQUEST: usize = 10;
+
+/// What a write takes from budgets.
+fn amounts(action: &Action, is_cloud: bool) -> Amounts {
+    let deleted = action.deletes();
+    let requests = if is_cloud { action.len().div_ceil(PER_REQUEST) } else { 0 };
+    [action.len() - deleted, deleted, requests].map(|count| count as u64)
 }
 
 impl Drop for Call {

@@ -68,8 +68,14 @@ impl Call {
         if self.is_cloud(base) {
             return self.edit_in_airtable(base, edit).await;
         }
+        let amounts = [0, self.deleted_with(base, &edit).await?, 0];
+        self.spend(amounts).await?;
         let (by, audit) = (self.author(), self.audit_with_commit());
-        let done = self.engine().edit_schema(base, edit, by, audit).await?;
+        let done = self.engine().edit_schema(base, edit, by, audit).await;
+        if done.is_err() {
+            self.unspend(amounts);
+        }
+        let done = done?;
         Ok(Edited {
             base: self.view_of(done.snapshot),
             table: done.edit.table,
@@ -96,6 +102,18 @@ impl Call {
             return Ok(0);
         }
         self.admit_step(step).await?;
-        self.engine().delete(base, self.author()).await
+        self.spend([0, records, 0]).await?;
+        let done = self.engine().delete(base, self.author()).await;
+        if done.is_err() {
+            self.unspend([0, records, 0]);
+        }
+        done
+    }
+
+    /// Records that go with a table.
+    async fn deleted_with(&self, base: BaseId, edit: &SchemaEdit) -> Result<u64, Fault> {
+        let SchemaEdit::DeleteTable(table) = edit else { return Ok(0) };
+        let snapshot = self.held(base).await?.snapshot();
+        Ok(snapshot.tables.get(table).map_or(0, |data| data.len() as u64))
     }
 }

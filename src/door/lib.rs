@@ -1,15 +1,20 @@
 //! The one way to a base: who asks, what they may see and do, and what is written down about it.
 
 pub mod access;
+pub mod anchors;
 pub mod approval;
 pub mod attachments;
 mod audit;
+pub mod budget;
 pub mod call;
 mod careful;
 mod changes;
+pub mod circuit;
 mod comments;
 pub mod design;
+pub mod egress;
 pub mod live;
+pub mod notices;
 mod people;
 pub mod plan;
 pub mod plans;
@@ -23,9 +28,13 @@ pub mod webhooks;
 
 pub use access::{Caller, Rights};
 pub use attachments::FailedFile;
-pub use call::{Call, Door};
+pub use budget::Budgets;
+pub use call::{Call, Door, Limits};
 pub use changes::{Changed, Follow, LogPlace, News};
+pub use circuit::Circuit;
 pub use design::Edited;
+pub use egress::Egress;
+pub use notices::Notices;
 pub use plan::{Plan, WriteOptions};
 pub use plans::Plans;
 pub use rehearsal::Effect;

@@ -115,7 +115,8 @@ impl Call {
         let session = self.replica().session(base).await?;
         let Passed { method, path, body, touches } = passed;
         let (bytes, kind) = body.unzip();
-        let done = session.forward(&self.ask(), base, method, &path, bytes, kind.as_deref()).await;
+        let ask = self.ask().await?;
+        let done = session.forward(&ask, base, method, &path, bytes, kind.as_deref()).await;
         let done = done.map_err(Fault::from);
         self.note_answer(&done);
         let changed = match &done {

@@ -14,7 +14,8 @@ use tokio::sync::broadcast;
 
 use crate::access::{Caller, Rights};
 use crate::approval::{Needed, Options};
-use crate::rehearsal::Effect;
+use crate::notices::{Notice, Notices};
+use crate::rehearsal::{Counts, Effect};
 
 /// Plans of one principal that can still be used; more are refused.
 const MAX_OPEN: i64 = 200;
@@ -32,14 +33,15 @@ const MAX_NOTE: usize = 2_000;
 pub struct Plans {
     engine: Engine,
     options: Arc<Options>,
+    notices: Notices,
     /// Plans that wait from now on, or were decided.
     news: broadcast::Sender<PlanId>,
 }
 
 impl Plans {
     /// The plans of this engine's store.
-    pub fn new(engine: Engine, options: Options) -> Self {
-        Self { engine, options: Arc::new(options), news: broadcast::Sender::new(64) }
+    pub fn new(engine: Engine, options: Options, notices: Notices) -> Self {
+        Self { engine, options: Arc::new(options), notices, news: broadcast::Sender::new(64) }
     }
 
     /// The settings.
@@ -96,6 +98,7 @@ impl Plans {
         store.add_plan(&plan).await.map_err(Fault::from)?;
         if plan.status == PlanStatus::Waiting {
             let _ = self.news.send(plan.id);
+            self.notices.tell(notice(&plan, effect));
         }
         Ok(plan)
     }
@@ -255,6 +258,22 @@ impl Plans {
             PlanStatus::Failed => "was begun and failed".to_owned(),
         }
     }
+}
+
+/// What people are told of a plan that waits: numbers, no cells.
+fn notice(plan: &StoredPlan, effect: &Effect) -> Notice {
+    let Counts { created, changed, deleted } = effect.counts();
+    let client = if plan.author.client.is_empty() { "A program" } else { &plan.author.client };
+    let records = match (created, changed, deleted) {
+        (0, 0, 0) => String::new(),
+        _ => format!(" ({created} records created, {changed} changed, {deleted} deleted)"),
+    };
+    let text = format!(
+        "{client} ({}) wants to {}{records}. `tablewright plan show {}` shows what it would do.",
+        plan.author.principal, plan.author.action, plan.id
+    );
+    let title = "A write waits for approval".to_owned();
+    Notice { kind: "approval_needed", title, text, plan: Some(plan.id), base: effect.base() }
 }
 
 fn is_over(status: PlanStatus) -> bool {

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::egress::Egress;
 use follow::Progress;
 use specification::{DataType, Missing, Specification};
 
@@ -83,6 +84,7 @@ struct Shared {
     engine: Engine,
     files: Files,
     options: Options,
+    egress: Egress,
     progress: Mutex<Progress>,
     /// The newest commit that is told.
     reached: watch::Sender<i64>,
@@ -137,12 +139,13 @@ pub struct Page {
 impl Webhooks {
     /// The webhooks of this engine's store. Computed cells are noted from now on where somebody
     /// wants them.
-    pub async fn open(engine: Engine, files: Files, options: Options) -> Result<Self, Fault> {
+    pub async fn open(engine: Engine, files: Files, options: Options, egress: Egress) -> Result<Self, Fault> {
         let (position, counted) = engine.store().webhook_progress().await.map_err(Fault::from)?;
         let shared = Shared {
             engine,
             files,
             options,
+            egress,
             progress: Mutex::new(Progress::at(position, counted)),
             reached: watch::Sender::new(position),
             noted: Mutex::default(),
@@ -175,6 +178,7 @@ impl Webhooks {
             Fault::new(Code::InvalidArguments, format!("specification: {what}"))
         })?;
         if let Some(url) = &new.url {
+            self.shared.egress.require_webhooks(base)?;
             self.shared
                 .files
                 .fetcher()

@@ -19,6 +19,7 @@ mod webhooks;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -200,6 +201,22 @@ pub enum Priority {
     Sync,
 }
 
+/// How many requests went out for one call. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<AtomicU32>);
+
+impl Tally {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So far.
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Who waits for a request. Turns go round between callers.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -207,17 +224,19 @@ pub struct Ask {
     pub caller: Arc<str>,
     /// How urgent it is.
     pub priority: Priority,
+    /// Where requests that get a turn are counted.
+    pub tally: Tally,
 }
 
 impl Ask {
     /// A request somebody waits for.
     pub fn interactive(caller: impl Into<Arc<str>>) -> Self {
-        Self { caller: caller.into(), priority: Priority::Interactive }
+        Self { caller: caller.into(), priority: Priority::Interactive, tally: Tally::default() }
     }
 
     /// A request of upkeep.
     pub fn sync(caller: impl Into<Arc<str>>) -> Self {
-        Self { caller: caller.into(), priority: Priority::Sync }
+        Self { caller: caller.into(), priority: Priority::Sync, tally: Tally::default() }
     }
 }
 
@@ -325,6 +344,8 @@ impl Session {
 
     async fn permit_until(&self, ask: &Ask, base: Option<BaseId>, until: Instant) -> Result<Permit, Error> {
         let call = self.airtable.shared.budget.take(&self.profile).await?;
-        self.airtable.shared.pacer.turn(ask, base, &self.profile, call, until).await
+        let permit = self.airtable.shared.pacer.turn(ask, base, &self.profile, call, until).await?;
+        ask.tally.add();
+        Ok(permit)
     }
 }

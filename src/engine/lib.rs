@@ -383,6 +383,13 @@ impl Engine {
         self.shared.audit.push(entry);
     }
 
+    /// Waits until the audit lines so far are on disk.
+    pub async fn settle_audit(&self) -> Result<(), Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Flush(reply)).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
     /// Takes in a base read from a file. `progress` is told the rows written so far.
     pub async fn import(
         &self,

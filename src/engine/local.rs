@@ -81,6 +81,15 @@ impl Action {
         }
     }
 
+    /// How many of them it deletes.
+    pub fn deletes(&self) -> usize {
+        match self {
+            Self::Delete(ids) => ids.len(),
+            Self::Restore(rows) => rows.iter().filter(|row| row.cells.is_none()).count(),
+            _ => 0,
+        }
+    }
+
     /// The records it names; new ones have no ids yet.
     pub fn ids(&self) -> Vec<RecordId> {
         match self {

@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Engine;
 use crate::airtable::profiles::Profiles;
-use crate::airtable::{Airtable, Ask, Session};
+use crate::airtable::{Airtable, Ask, Session, Tally};
 use crate::base::changes::Author;
 use crate::local::{Outcome, Write};
 use crate::store::read::Cloud;
@@ -356,9 +356,10 @@ impl Replica {
         base: BaseId,
         write: Write,
         by: &Author,
+        tally: &Tally,
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
-        self.of(base)?.outbox().await?.write(write, by, part).await
+        self.of(base)?.outbox().await?.write(write, by, tally, part).await
     }
 
     /// Something of a base was changed in Airtable by us, beside its records: looks at its schema

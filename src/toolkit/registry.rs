@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tablewright_core::model::PlanId;
 use tablewright_core::{Code, Fault};
+use tablewright_door::plans::digest;
 use tablewright_door::{Call, Caller, Door, Tasks};
 use tokio_util::sync::CancellationToken;
 
@@ -233,6 +234,13 @@ impl Entry {
             ask,
             surface,
         };
+        let writes = self.wording.scope.changes() && given.get(DRY_RUN) != Some(&Value::Bool(true));
+        let allowed = allowed.and_then(|()| {
+            if !writes {
+                return Ok(());
+            }
+            context.call.not_again(digest(self.name, &Value::Object(given.clone())))
+        });
         let result = match allowed {
             Err(fault) => Err(fault),
             // A write stops by itself, between its parts, so that its outcome is known.
@@ -246,6 +254,9 @@ impl Entry {
                 () = stop.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
             },
         };
+        if matches!(result, Ok(Answer::Failed(_))) {
+            context.call.refused();
+        }
         context.call.finish(result.as_ref().err().map(|fault| fault.code));
         match result {
             Ok(Answer::Text(text)) => Called::Reply(Reply::text(text)),

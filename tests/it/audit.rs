@@ -132,3 +132,35 @@ fn those_who_may_can_ask_it() {
     let mut other = shop.serve(&["--toolsets", "all", "--no-daemon"]).initialize();
     assert!(!other.tools().contains(&"query_audit_log".to_owned()));
 }
+
+#[test]
+fn anchors_are_written_down_by_themselves() {
+    let data = Data::with_shop();
+    let file = data.path().join("anchors.txt");
+    let run = |to: i64| {
+        let words: Vec<&str> = ["serve"].into_iter().chain(FLAGS).collect();
+        let mut command = data.command(&words);
+        command.env("TABLEWRIGHT_AUDIT_ANCHOR_FILE", &file);
+        let mut client = Client::start(command).initialize();
+        client.structured("update_records", price(to));
+        assert_eq!(client.finish().0, Some(0));
+    };
+    run(1);
+    run(2);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let numbers: Vec<i64> =
+        text.lines().map(|line| line.split(':').next().unwrap().parse().unwrap()).collect();
+    assert!(numbers.len() >= 2 && numbers.is_sorted(), "{text}");
+    let name = file.display().to_string();
+    let looked: Value =
+        serde_json::from_str(&data.ok(&["audit", "verify", "--json", "--anchors", &name])).unwrap();
+    assert_eq!(looked["anchors"], json!({"given": numbers.len(), "same": numbers.len(), "older": 0}));
+    // Whoever makes the whole log anew makes another one.
+    tamper(&data, "DELETE FROM audit; DELETE FROM audit_chain");
+    (0..20).for_each(run);
+    assert!(verify(&data)["broken"].is_null());
+    let refused = data.run(&["audit", "verify", "--anchors", &name]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not what the anchor says"));
+    let wrong = data.run(&["audit", "verify", "--anchors", "/nowhere"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("/nowhere"));
+}

@@ -7,6 +7,7 @@ mod attachments;
 mod audit;
 mod bad_input;
 mod base_files;
+mod budgets;
 mod cli;
 mod clients;
 mod cloud;

@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 use tablewright_core::secret::Secret;
 use tablewright_core::{Code, Fault};
-use tablewright_engine::airtable::{self, Airtable, Ask, BoxFuture, Credentials, Error, ListQuery, Session};
+use tablewright_engine::airtable::{
+    self, Airtable, Ask, BoxFuture, Credentials, Error, ListQuery, Session, Tally,
+};
 use tablewright_engine::base::changes::Author;
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::local::{Action, Outcome, Write};
@@ -191,12 +193,12 @@ impl Bench {
 
     async fn write(&self, by: &str, action: Action) -> Result<Outcome, Fault> {
         let write = Write { table: goods(), action, typecast: false, atomic: false };
-        self.outbox.write(write, &Author::of(by, "test"), None).await
+        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None).await
     }
 
     async fn atomic(&self, by: &str, action: Action) -> Result<Outcome, Fault> {
         let write = Write { table: goods(), action, typecast: false, atomic: true };
-        self.outbox.write(write, &Author::of(by, "test"), None).await
+        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None).await
     }
 
     /// Id and name of every record upstream whose name starts so, in the order of their names.

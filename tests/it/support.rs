@@ -388,6 +388,8 @@ pub fn audit_line(outcome: &str) -> AuditEntry {
         outcome: outcome.into(),
         duration_us: 0,
         upstream: 0,
+        written: 0,
+        deleted: 0,
     }
 }
 
@@ -404,6 +406,11 @@ pub fn door(engine: &Engine, files: &Files) -> Door {
 
 /// The door to these parts, where nothing needs approval.
 pub fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
-    let plans = tablewright_door::Plans::new(engine.clone(), Default::default());
-    Door::new(engine, files, replica, plans)
+    let notices = tablewright_door::Notices::default();
+    let plans = tablewright_door::Plans::new(engine.clone(), Default::default(), notices.clone());
+    let limits = tablewright_door::Limits {
+        budgets: tablewright_door::Budgets::new(engine.clone(), Default::default()),
+        circuit: tablewright_door::Circuit::new(Default::default(), notices),
+    };
+    Door::new(engine, files, replica, plans, limits)
 }

@@ -15,7 +15,7 @@ use tablewright_core::clock::HeldClock;
 use tablewright_core::model::{BaseId, RecordId, WebhookId};
 use tablewright_door::files::{self, Files};
 use tablewright_door::webhooks::{Made, NewWebhook, Options, Page};
-use tablewright_door::{Call, Caller, Rights, Webhooks};
+use tablewright_door::{Call, Caller, Egress, Rights, Webhooks};
 use tablewright_engine::fetch::{self, Fetcher};
 use tablewright_engine::local::schema::SchemaEdit;
 use tablewright_engine::local::{Action, Write};
@@ -110,7 +110,9 @@ impl Rig {
         let fetcher = Fetcher::new(&fetch::Options { allowed_private: vec!["127.0.0.1".into()] }).unwrap();
         let (store, held) = (engine.store().clone(), Arc::new(clock.clone()));
         let files = Files::open(directory, files::Options::default(), fetcher, store, held).await.unwrap();
-        let webhooks = Webhooks::open(engine.clone(), files.clone(), Options::default()).await.unwrap();
+        let egress = Egress::new(engine.clone(), Default::default());
+        let webhooks = Webhooks::open(engine.clone(), files.clone(), Options::default(), egress);
+        let webhooks = webhooks.await.unwrap();
         Self { engine, files, webhooks, clock: clock.clone(), stop: CancellationToken::new(), running: None }
     }
 

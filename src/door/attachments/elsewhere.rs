@@ -4,7 +4,6 @@ use serde_json::Value;
 use tablewright_core::model::id::AttachmentId;
 use tablewright_core::model::{Field, RecordId};
 use tablewright_core::{Code, Fault};
-use tablewright_engine::airtable::Ask;
 use tablewright_engine::files::{Given, StoredAttachment};
 
 use super::holds_files;
@@ -97,7 +96,7 @@ impl Call {
         let (base, table) = (view.base().schema().id, view.schema().id);
         let file = self.files().outgoing(given, filename).await?;
         let session = self.replica().session(base).await?;
-        let ask = Ask::interactive(self.caller().principal.clone());
+        let ask = self.ask().await?;
         let name = field.id.to_string();
         let sent =
             session.upload_attachment(&ask, base, record, &name, &file.kind, &file.filename, &file.bytes);

@@ -40,7 +40,7 @@ impl Call {
 
     async fn read_comments(&self, view: &TableView, record: RecordId) -> Result<Vec<Comment>, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id.to_string());
-        let (session, ask) = (self.replica().session(base).await?, self.ask());
+        let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
         let (mut all, mut offset) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let page = session.list_comments(&ask, base, &table, record, offset.as_deref()).await?.value;
@@ -62,7 +62,7 @@ impl Call {
         edit: CommentEdit,
     ) -> Result<Option<Comment>, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id.to_string());
-        let (session, ask) = (self.replica().session(base).await?, self.ask());
+        let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
         let done = match edit {
             CommentEdit::Add { text, parent, .. } => {
                 let made = session.create_comment(&ask, base, &table, record, &text, parent).await;

@@ -109,11 +109,18 @@ impl Webhooks {
             ("X-Airtable-Content-MAC", &signature(&ping.secret, body.as_bytes())),
         ];
         let started = Instant::now();
-        let answer = shared.files.fetcher().post(&ping.url, &headers, body.into_bytes(), PATIENCE).await;
-        let problem = match answer {
-            Ok(200 | 204) => None,
-            Ok(status) => Some(format!("the receiver answered with status {status}; it must be 200 or 204")),
-            Err(error) => Some(error.to_string()),
+        let problem = match shared.egress.require_webhooks(ping.base) {
+            Err(fault) => Some(fault.message),
+            Ok(()) => {
+                let post = shared.files.fetcher().post(&ping.url, &headers, body.into_bytes(), PATIENCE);
+                match post.await {
+                    Ok(200 | 204) => None,
+                    Ok(status) => {
+                        Some(format!("the receiver answered with status {status}; it must be 200 or 204"))
+                    }
+                    Err(error) => Some(error.to_string()),
+                }
+            }
         };
         let now = clock.now_ms();
         let mut result = json!({

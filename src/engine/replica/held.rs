@@ -17,7 +17,7 @@ use super::take::{Delta, How, TableDelta};
 use super::{Options, Source, Want};
 use crate::airtable::budget;
 use crate::airtable::profiles::Profiles;
-use crate::airtable::{Airtable, Ask, BoxFuture, Priority, Session};
+use crate::airtable::{Airtable, Ask, BoxFuture, Session};
 use crate::base::changes::Author;
 use crate::store::read::Cloud;
 use crate::writer::Absorbed;
@@ -166,7 +166,7 @@ impl Held {
     /// What requests of the copy itself are asked as: someone waiting makes them urgent.
     pub(crate) fn ask(&self) -> Ask {
         let urgent = self.waiting.load(Ordering::Relaxed) > 0;
-        Ask { caller: SYNC.into(), priority: if urgent { Priority::Interactive } else { Priority::Sync } }
+        if urgent { Ask::interactive(SYNC) } else { Ask::sync(SYNC) }
     }
 
     /// The least time between two looks for changes that the calls left for this month allow.

@@ -26,7 +26,7 @@ use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::Notify;
 
-use crate::airtable::{BoxFuture, Record, Session};
+use crate::airtable::{BoxFuture, Record, Session, Tally};
 use crate::base::Snapshot;
 use crate::base::changes::Author;
 use crate::local::{Outcome, Write};
@@ -187,8 +187,14 @@ impl Outbox {
     /// Carries out a write in Airtable; answers when the copy has it. What was done before
     /// something failed stays done, and the outcome says what. A part of a task that could not be
     /// carried out to its end because Airtable is away is refused as such and goes on where it was
-    /// when it is sent again.
-    pub async fn write(&self, write: Write, by: &Author, part: Option<TaskPart>) -> Result<Outcome, Fault> {
+    /// when it is sent again. Requests that carry something of it are counted.
+    pub async fn write(
+        &self,
+        write: Write,
+        by: &Author,
+        tally: &Tally,
+        part: Option<TaskPart>,
+    ) -> Result<Outcome, Fault> {
         let _room = self.shared.reserve(write.action.len().min(WINDOW))?;
         let atomic = write.atomic;
         let Prepared { kind, items } = self.shared.prepare(write).await?;
@@ -203,7 +209,7 @@ impl Outbox {
                 continue;
             }
             let items = window.iter().filter_map(|at| all.items[*at].take()).collect();
-            let group = Group::new(kind.clone(), atomic, by, part.clone(), window, items);
+            let group = Group::new(kind.clone(), atomic, by, tally, part.clone(), window, items);
             self.shared.carry_out(&group).await;
             stopped = all.take(&group);
         }

@@ -17,10 +17,12 @@ use super::{Error, Store};
 
 /// Rows per INSERT statement.
 const ROWS_PER_STATEMENT: usize = 64;
+/// Numbers of a line.
+const NUMBERS: usize = 6;
 /// Texts of a line that always are there.
 const TEXTS: usize = 9;
 
-pub use verify::{Broken, Verified};
+pub use verify::{Anchored, Broken, Verified};
 
 /// The hash of a line.
 pub type Hash = [u8; 32];
@@ -56,13 +58,17 @@ pub struct Line {
     pub duration_us: i64,
     /// Requests to Airtable.
     pub upstream: i64,
+    /// Records it created or changed.
+    pub written: i64,
+    /// Records it deleted.
+    pub deleted: i64,
     /// Its hash; absent in lines from before there was a chain.
     #[serde(skip)]
     pub hash: Option<Vec<u8>>,
 }
 
 const COLUMNS: &str = "seq, at, principal, face, action, client, session, call, plan, target, records,
-    outcome, duration_us, upstream, hash";
+    outcome, duration_us, upstream, written, deleted, hash";
 
 /// Which lines; those that fit everything that is named.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -114,6 +120,8 @@ impl Line {
             outcome: entry.outcome.clone(),
             duration_us: entry.duration_us,
             upstream: entry.upstream.into(),
+            written: entry.written.into(),
+            deleted: entry.deleted.into(),
             hash: None,
         }
     }
@@ -134,7 +142,9 @@ impl Line {
             outcome: row.try_get(11)?,
             duration_us: row.try_get(12)?,
             upstream: row.try_get(13)?,
-            hash: row.try_get(14)?,
+            written: row.try_get(14)?,
+            deleted: row.try_get(15)?,
+            hash: row.try_get(16)?,
         })
     }
 
@@ -151,20 +161,25 @@ impl Line {
             &self.records,
             &self.outcome,
         ];
-        let numbers = [self.seq, self.at, self.duration_us, self.upstream];
+        let numbers = [self.seq, self.at, self.duration_us, self.upstream, self.written, self.deleted];
         chained(previous, numbers, texts.map(String::as_bytes), self.plan.as_deref().map(str::as_bytes))
     }
 }
 
 /// The hash of a line with these numbers, texts and plan behind one with the hash `previous`.
-fn chained(previous: &[u8], numbers: [i64; 4], texts: [&[u8]; TEXTS], plan: Option<&[u8]>) -> Hash {
+fn chained(previous: &[u8], numbers: [i64; NUMBERS], texts: [&[u8]; TEXTS], plan: Option<&[u8]>) -> Hash {
     let mut hash = Sha256::new();
     add(&mut hash, previous);
-    numbers.into_iter().for_each(|number| hash.update(number.to_le_bytes()));
+    let (always, counts) = numbers.split_at(NUMBERS - 2);
+    always.iter().for_each(|number| hash.update(number.to_le_bytes()));
     texts.into_iter().for_each(|text| add(&mut hash, text));
     match plan {
         Some(plan) => add(&mut hash, plan),
         None => hash.update(u64::MAX.to_le_bytes()),
+    }
+    // Lines from before these were counted have none, and their hashes stay what they are.
+    if counts.iter().any(|count| *count != 0) {
+        counts.iter().for_each(|count| hash.update(count.to_le_bytes()));
     }
     hash.finalize().into()
 }
@@ -217,6 +232,8 @@ pub(super) async fn write_audit(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(
                 .push_bind(line.outcome)
                 .push_bind(line.duration_us)
                 .push_bind(line.upstream)
+                .push_bind(line.written)
+                .push_bind(line.deleted)
                 .push_bind(hash.clone());
         });
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
@@ -284,6 +301,24 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().map(Line::read).collect::<Result<_, _>>()?)
+    }
+
+    /// What a principal wrote, deleted and asked of Airtable since a moment, by hour since the epoch:
+    /// `(hour, [written, deleted, requests])`.
+    pub async fn used_since(&self, principal: &str, since: i64) -> Result<Vec<(i64, [i64; 3])>, Error> {
+        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT at / 3600000, SUM(written), SUM(deleted), SUM(upstream) FROM audit
+             WHERE principal = $1 AND at >= $2 AND written + deleted + upstream > 0
+             GROUP BY 1 ORDER BY 1",
+        )
+        .bind(principal)
+        .bind(since)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(hour, written, deleted, asked)| (hour, [written, deleted, asked]))
+            .collect())
     }
 
     /// Lines after `after`, oldest first, at most `most`.

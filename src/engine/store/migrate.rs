@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (5, "tasks", include_str!("../../../schemas/sql/sqlite/0005_tasks.sql")),
     (6, "cloud", include_str!("../../../schemas/sql/sqlite/0006_cloud.sql")),
     (7, "careful", include_str!("../../../schemas/sql/sqlite/0007_careful.sql")),
+    (8, "budgets", include_str!("../../../schemas/sql/sqlite/0008_budgets.sql")),
 ];
 
 /// Brings the schema up to date, or says that a newer program has been here.

@@ -34,6 +34,10 @@ pub struct AuditEntry {
     pub duration_us: i64,
     /// Requests to Airtable that were made for it.
     pub upstream: u32,
+    /// Records it created or changed.
+    pub written: u32,
+    /// Records it deleted.
+    pub deleted: u32,
 }
 
 impl AuditEntry {

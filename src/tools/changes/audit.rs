@@ -41,6 +41,15 @@ struct Line {
     /// ok, or the code of the error.
     outcome: String,
     microseconds: i64,
+    /// Sent to Airtable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<i64>,
+    /// Records created or changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<i64>,
+    /// Records deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<i64>,
 }
 
 /// Answer of `query_audit_log`.
@@ -121,8 +130,15 @@ impl Tool for QueryAuditLog {
                 records: named(&line.records).map(|ids| ids.split(' ').map(str::to_owned).collect()),
                 outcome: line.outcome,
                 microseconds: line.duration_us,
+                requests: some(line.upstream),
+                written: some(line.written),
+                deleted: some(line.deleted),
             })
             .collect();
         Ok(Answer::Structured(serde_json::to_value(Lines { lines, next }).unwrap_or_default()))
     }
+}
+
+fn some(count: i64) -> Option<i64> {
+    (count != 0).then_some(count)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tablewright_core::Code;
 use tablewright_core::model::RecordId;
 use tablewright_engine::Store;
+use tablewright_engine::airtable::Tally;
 use tablewright_engine::base::changes::Author;
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::local::{Action, Write};
@@ -48,13 +49,20 @@ fn a_part_goes_on_where_airtable_went_away() {
                 _ => Do::LoseRequest,
             }
         });
-        let fault =
-            bench.outbox.write(creates(60), &Author::of("ada", "test"), Some(part())).await.unwrap_err();
+        let fault = bench
+            .outbox
+            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .await
+            .unwrap_err();
         assert_eq!(fault.code, Code::UpstreamUnavailable, "{fault}");
         assert_eq!(kept(&bench.store).await, None);
         assert!(!bench.store.upstream_writes(&part()).await.unwrap().is_empty());
         bench.proxy.rule(|_| Do::Pass);
-        let done = bench.outbox.write(creates(60), &Author::of("ada", "test"), Some(part())).await.unwrap();
+        let done = bench
+            .outbox
+            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .await
+            .unwrap();
         let there: Vec<RecordId> = bench.upstream("task ").await.into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids(&done), there);
         assert_eq!((there.len(), done.created.len()), (60, 60));
@@ -96,7 +104,10 @@ fn a_part_that_was_killed_makes_every_record_once() {
         assert!((1..30).contains(&noted), "{noted}");
         let copy = Copy::of(&session, &store).await;
         let outbox = Outbox::new(base(), session, copy, store.clone(), Arc::new(SystemClock), quick());
-        let done = outbox.write(creates(300), &Author::of("ada", "test"), Some(part())).await.unwrap();
+        let done = outbox
+            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .await
+            .unwrap();
         let there: Vec<RecordId> = bench.upstream("task ").await.into_iter().map(|(id, _)| id).collect();
         assert_eq!(there.len(), 300);
         assert_eq!(ids(&done), there);
@@ -115,6 +126,9 @@ fn writes_until_it_is_killed() {
         let (session, store) = client(&dir, &given("OUTBOX_ADDRESS"), &given("OUTBOX_TOKEN")).await;
         let copy = Copy::of(&session, &store).await;
         let outbox = Outbox::new(base(), session, copy, store, Arc::new(SystemClock), quick());
-        outbox.write(creates(300), &Author::of("ada", "test"), Some(part())).await.unwrap();
+        outbox
+            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .await
+            .unwrap();
     });
 }

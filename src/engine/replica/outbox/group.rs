@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::Absorbed;
 use super::prepare::Item;
 use super::queue::{Kind, Touch};
+use crate::airtable::Tally;
 use crate::base::changes::Author;
 use crate::store::tasks::TaskPart;
 
@@ -48,6 +49,8 @@ pub(super) struct Group {
     pub(super) kind: Kind,
     pub(super) atomic: bool,
     pub(super) by: Author,
+    /// Requests that carried something of it.
+    pub(super) tally: Tally,
     /// The part of a task it belongs to.
     pub(super) part: Option<TaskPart>,
     /// The places of the records in their write.
@@ -74,6 +77,7 @@ impl Group {
         kind: Kind,
         atomic: bool,
         by: &Author,
+        tally: &Tally,
         part: Option<TaskPart>,
         places: Vec<usize>,
         items: Vec<Item>,
@@ -87,7 +91,8 @@ impl Group {
             refused: 0,
         };
         let (result, ended) = (Mutex::new(result), Notify::new());
-        Arc::new(Self { kind, atomic, by: by.clone(), part, places, items, result, ended })
+        let (by, tally) = (by.clone(), tally.clone());
+        Arc::new(Self { kind, atomic, by, tally, part, places, items, result, ended })
     }
 
     pub(super) fn touches(&self) -> Vec<Option<Touch>> {

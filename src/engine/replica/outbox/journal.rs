@@ -12,7 +12,7 @@ use super::queue::{Kind, Verb};
 use super::send::Share;
 use super::settle::{Found, Times};
 use super::{All, Shared};
-use crate::airtable::{Ask, Error};
+use crate::airtable::{Ask, Error, Tally};
 use crate::base::changes::Author;
 use crate::store::tasks::TaskPart;
 use crate::store::upstream_writes::UpstreamWrite;
@@ -90,7 +90,7 @@ impl Shared {
                 None if kind.verb == Verb::Create => {
                     let items = places.iter().filter_map(|at| all.items[*at].clone()).collect();
                     let part = Some(part.clone());
-                    let group = Group::new(kind.clone(), false, by, part, places, items);
+                    let group = Group::new(kind.clone(), false, by, &Tally::default(), part, places, items);
                     cut_off.push((Share::all_of(&group, id), sent_at));
                 }
                 None => {

@@ -220,6 +220,7 @@ impl Flight {
             Ok(shares) => shares,
             Err(fault) => return self.stop(&part.units, &Fate::not_done(fault)),
         };
+        shares.iter().for_each(|share| share.group.tally.add());
         let tried = part.tried;
         let answer = {
             let _making = match self.kind.makes() {

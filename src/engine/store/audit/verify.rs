@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlitePool};
 
-use super::{Head, TEXTS, chained, hex, read_head};
+use super::{Head, NUMBERS, TEXTS, chained, hex, read_head};
 use crate::store::{Error, Store};
 
 /// Lines read at a time.
@@ -21,7 +21,7 @@ const MOST_AT_ONCE: i64 = 2;
 /// A line in three columns, which are read several times faster than fifteen: its hash, its numbers
 /// and the lengths of its texts in bytes (a plan that is not there has -1), and its texts.
 const PACKED: &str = "SELECT hash,
-    printf('%d %d %d %d %d %d %d %d %d %d %d %d %d %d', seq, at, duration_us, upstream,
+    printf('%d %d %d %d %d %d %d %d %d %d %d %d %d %d %d %d', seq, at, duration_us, upstream, written, deleted,
         octet_length(principal), octet_length(face), octet_length(action), octet_length(client),
         octet_length(session), octet_length(call), octet_length(target), octet_length(records),
         octet_length(outcome), ifnull(octet_length(plan), -1)),
@@ -29,7 +29,7 @@ const PACKED: &str = "SELECT hash,
         || ifnull(plan, '') AS BLOB)
     FROM audit WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3";
 /// Numbers of a packed line.
-const NUMBERS: usize = 4 + TEXTS + 1;
+const PACKED_NUMBERS: usize = NUMBERS + TEXTS + 1;
 
 /// What is wrong with the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,7 +61,7 @@ fn follows(row: &SqliteRow, seq: i64, previous: &[u8]) -> Result<Result<Vec<u8>,
     let (hash, numbers, texts): (Option<&[u8]>, Option<&str>, Option<&[u8]>) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let (Some(hash), Some(numbers), Some(texts)) = (hash, numbers, texts) else { return changed() };
-    let mut read = [0_i64; NUMBERS];
+    let mut read = [0_i64; PACKED_NUMBERS];
     for (place, number) in read.iter_mut().zip(numbers.split(' ')) {
         *place = number.parse().unwrap_or(i64::MIN);
     }
@@ -75,15 +75,17 @@ fn follows(row: &SqliteRow, seq: i64, previous: &[u8]) -> Result<Result<Vec<u8>,
         Some(text)
     };
     let mut parts: [&[u8]; TEXTS] = [&[]; TEXTS];
-    for (part, length) in parts.iter_mut().zip(&read[4..]) {
+    for (part, length) in parts.iter_mut().zip(&read[NUMBERS..]) {
         let Some(text) = next(*length) else { return changed() };
         *part = text;
     }
-    let plan = match read[NUMBERS - 1] {
+    let plan = match read[PACKED_NUMBERS - 1] {
         -1 => None,
         length => next(length),
     };
-    let is = chained(previous, [read[0], read[1], read[2], read[3]], parts, plan);
+    let (numbers, _) = read.split_at(NUMBERS);
+    let Ok(numbers) = numbers.try_into() else { return changed() };
+    let is = chained(previous, numbers, parts, plan);
     if is != hash { changed() } else { Ok(Ok(hash.to_vec())) }
 }
 
@@ -113,7 +115,43 @@ async fn stretch(
     Ok((count(next), Ok(hash)))
 }
 
+/// What became of a line that an anchor names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchored {
+    /// It is what the anchor says.
+    Same,
+    /// It is another one, or is not there.
+    Other,
+    /// It is older than what is kept.
+    Older,
+}
+
 impl Store {
+    /// The number of the last line and its hash in hex; absent before there is one.
+    pub async fn audit_head(&self) -> Result<Option<(i64, String)>, Error> {
+        let row: Option<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT last_seq, last FROM audit_chain WHERE one = 1")
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.map(|(seq, hash)| (seq, hex(&hash))))
+    }
+
+    /// Looks at the line an anchor names.
+    pub async fn audit_anchored(&self, seq: i64, hash: &str) -> Result<Anchored, Error> {
+        let first: Option<i64> = sqlx::query_scalar("SELECT first_seq FROM audit_chain WHERE one = 1")
+            .fetch_optional(&self.pool)
+            .await?;
+        if first.is_some_and(|first| seq < first) {
+            return Ok(Anchored::Older);
+        }
+        let held: Option<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM audit WHERE seq = $1")
+            .bind(seq)
+            .fetch_optional(&self.pool)
+            .await?
+            .flatten();
+        Ok(if held.is_some_and(|held| hex(&held) == hash) { Anchored::Same } else { Anchored::Other })
+    }
+
     /// Looks at the whole chain.
     pub async fn verify_audit(&self) -> Result<Verified, Error> {
         let row = sqlx::query("SELECT first_seq, before, last_seq, last FROM audit_chain WHERE one = 1")
