@@ -97,6 +97,8 @@ pub enum Command {
         /// What.
         command: audit::Command,
     },
+    /// A link to the console.
+    Console,
     /// Something about plans.
     Plans {
         /// What.
@@ -124,6 +126,7 @@ impl Command {
             Self::RevokeToken { .. } => "token revoke",
             Self::Logins { command } => command.name(),
             Self::Audit { command } => command.name(),
+            Self::Console => "console",
             Self::Plans { command } => command.name(),
             Self::Sync { command } => command.name(),
         }
@@ -214,6 +217,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         }
         Command::Logins { command } => logins::run(app, command).await,
         Command::Audit { command } => audit::run(app, command).await,
+        Command::Console => Ok(json!({ "link": app.console.link()? })),
         Command::Plans { command } => plans::run(app, call, command).await,
         Command::Sync { command } => sync::run(app, call, command, progress).await,
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tablewright_door::{
-    Budgets, Circuit, Door, Egress, Limits, Notices, Plans, Tasks, Tokens, Webhooks, anchors,
+    Budgets, Circuit, Door, Egress, Limits, Notices, Passkeys, Plans, Tasks, Tokens, Webhooks, anchors,
 };
 use tablewright_engine::Engine;
 use tablewright_engine::airtable::Airtable;
@@ -14,6 +14,7 @@ use tablewright_engine::clock::SystemClock;
 use tablewright_engine::fetch::Fetcher;
 use tablewright_engine::files::Files;
 use tablewright_engine::replica::Replica;
+use tablewright_faces::console::Console;
 use tablewright_faces::mcp::{Parts, Shared};
 use tablewright_toolkit::answer;
 use tablewright_toolkit::registry::Registry;
@@ -40,6 +41,8 @@ pub struct App {
     pub replica: Replica,
     /// Access tokens.
     pub tokens: Tokens,
+    /// The pages where people approve plans.
+    pub console: Console,
     /// What people are told of, and which bases they may be told of.
     pub notices: (Notices, Egress),
     /// Programs that hear of changes.
@@ -102,11 +105,13 @@ impl App {
         if begun > 0 {
             tracing::info!(begun, "plans that were cut off go on");
         }
+        let console = Console::new(door.clone(), Passkeys::new(engine.clone()));
         let stop = CancellationToken::new();
         let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
         let mcp = mcp.context("a prompt cannot be used")?;
         Ok(Self {
             config,
+            console,
             door,
             engine,
             files,

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod base;
 mod connect;
+mod console;
 mod demo;
 mod disconnect;
 mod doctor;
@@ -65,6 +66,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Plan(command) => plan::run(&global, command).await,
+        Command::Console { open } => console::run(&global, open).await,
         Command::Audit(command) => audit::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,
         Command::Sync(options) => sync::run(&global, options).await,

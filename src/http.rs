@@ -54,6 +54,14 @@ fn reachable(address: SocketAddr) -> String {
     }
 }
 
+/// How a person on this machine reaches it: passkeys are for names, not for numbers.
+fn by_name(address: SocketAddr) -> String {
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        return format!("http://localhost:{}", address.port());
+    }
+    reachable(address)
+}
+
 /// An owner that serves HTTP and the socket.
 pub struct Server {
     /// What it holds.
@@ -87,6 +95,7 @@ impl Server {
         let public_url = http.public_url.clone();
         let faces = [
             files::router(owned.app.files.clone()),
+            owned.app.console.clone().router(),
             mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
             sse::router(
                 move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),
@@ -102,6 +111,7 @@ impl Server {
         ];
         let routes = router(&guard, faces);
         let address = listener.local_addr()?;
+        owned.app.console.set_origin(&public_url.clone().unwrap_or_else(|| by_name(address)));
         owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(address)));
         let serving = tokio::spawn(serve(listener, routes, http, shutdown));
         Ok(Self { owned, address, serving })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tablewright_core::model::PlanId;
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
-use tablewright_door::plans::{PlanStatus, StoredPlan};
+use tablewright_door::plans::{Decider, PlanStatus, StoredPlan};
 use tablewright_door::{Call, Effect};
 use tablewright_toolkit::careful::{plan_json, preview_of};
 
@@ -78,7 +78,7 @@ pub async fn run(app: &App, call: &mut Call, command: Command) -> Result<Value, 
             described(app, call, &plan, MAX_RECORDS).await
         }
         Command::Decide { id, approve, note } => {
-            let plan = plans.decide(plan_id(&id)?, approve, "local (cli)", note.as_deref()).await?;
+            let plan = plans.decide(plan_id(&id)?, approve, Decider::Cli, note.as_deref()).await?;
             described(app, call, &plan, 0).await
         }
     }

@@ -129,6 +129,12 @@ pub enum Command {
     /// See, approve and reject writes that wait for a person.
     #[command(subcommand)]
     Plan(Plan),
+    /// Print a link that signs you in, once, to the pages where writes are approved.
+    Console {
+        /// Open it in the browser instead.
+        #[arg(long)]
+        open: bool,
+    },
     /// Check and export the audit log.
     #[command(subcommand)]
     Audit(Audit),

@@ -16,13 +16,15 @@ pub struct Options {
     /// Seconds a call waits for the person it asks (0 to 600); after that the same call, sent again,
     /// carries out what was approved meanwhile.
     pub wait_seconds: u32,
+    /// Whether what a person has to approve is approved on the console with a passkey alone.
+    pub passkey: bool,
     /// What has to be approved. A write that no rule is about goes ahead.
     pub rules: Vec<Rule>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { minutes: 60, wait_seconds: 60, rules: Vec::new() }
+        Self { minutes: 60, wait_seconds: 60, passkey: false, rules: Vec::new() }
     }
 }
 
@@ -73,7 +75,7 @@ pub enum Asks {
     /// The person in front of the client, who is asked by it; or a person here.
     #[default]
     Ask,
-    /// A person here, at the command line. No tool call can approve.
+    /// A person here, at the command line or on the console. No tool call can approve.
     Person,
 }
 

@@ -13,7 +13,7 @@ pub use tablewright_engine::store::plans::{PlanStatus, StoredPlan};
 use tokio::sync::broadcast;
 
 use crate::access::{Caller, Rights};
-use crate::approval::{Needed, Options};
+use crate::approval::{Asks, Needed, Options};
 use crate::notices::{Notice, Notices};
 use crate::rehearsal::{Counts, Effect};
 
@@ -141,16 +141,20 @@ impl Plans {
         &self,
         id: PlanId,
         approve: bool,
-        by: &str,
+        decider: Decider<'_>,
         note: Option<&str>,
     ) -> Result<StoredPlan, Fault> {
+        if approve && self.get(id).await?.asks.as_deref() == Some(Asks::Person.as_str()) {
+            decider.require_person(self.options.passkey)?;
+        }
+        let by = decider.words();
         if note.is_some_and(|note| note.chars().count() > MAX_NOTE) {
             let message = format!("a note has at most {MAX_NOTE} characters; shorten it.");
             return Err(Fault::new(Code::InvalidArguments, message));
         }
         let to = if approve { PlanStatus::Approved } else { PlanStatus::Rejected };
         let now = self.engine.clock().now_ms();
-        let moved = self.engine.store().decide_plan(id, to, by, note, now).await.map_err(Fault::from)?;
+        let moved = self.engine.store().decide_plan(id, to, &by, note, now).await.map_err(Fault::from)?;
         let plan = self.get(id).await?;
         if !moved {
             return Err(Fault::new(Code::Conflict, format!("plan {id} {}.", self.standing(&plan))));
@@ -257,6 +261,39 @@ impl Plans {
             PlanStatus::Applied => "was carried out already".to_owned(),
             PlanStatus::Failed => "was begun and failed".to_owned(),
         }
+    }
+}
+
+/// Who decides about a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider<'a> {
+    /// The user of a client, as the client says.
+    Client(&'a str),
+    /// Whoever uses the command line here.
+    Cli,
+    /// A person who is signed in to the console, with the passkey of this name.
+    Console(Option<&'a str>),
+}
+
+impl Decider<'_> {
+    fn words(self) -> String {
+        match self {
+            Self::Client(client) => format!("the user of {client}"),
+            Self::Cli => "local (cli)".to_owned(),
+            Self::Console(None) => "local (console)".to_owned(),
+            Self::Console(Some(passkey)) => format!("local (console, passkey {passkey})"),
+        }
+    }
+
+    fn require_person(self, with_passkey: bool) -> Result<(), Fault> {
+        let message = match self {
+            Self::Client(_) => "only a person here can approve this, not the user of a client.",
+            Self::Cli | Self::Console(None) if with_passkey => {
+                "this is approved on the console with a passkey alone; `tablewright console` prints the way there."
+            }
+            _ => return Ok(()),
+        };
+        Err(Fault::new(Code::ApprovalNeeded, message))
     }
 }
 

@@ -191,12 +191,15 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
         [(counts.created, "created"), (counts.changed, "changed"), (counts.deleted, "deleted")]
     {
         if count > 0 {
-            words.push(format!("{count} records {verb}"));
+            words.push(format!("{} {verb}", counted(count, "record", "records")));
         }
     }
-    for (count, noun) in [(out.schema.len(), "changes of the schema"), (out.comments.len(), "comments")] {
+    for (count, one, many) in [
+        (out.schema.len(), "change of the schema", "changes of the schema"),
+        (out.comments.len(), "comment", "comments"),
+    ] {
         if count > 0 {
-            words.push(format!("{count} {noun}"));
+            words.push(counted(count, one, many));
         }
     }
     out.summary = if words.is_empty() { "nothing changes".to_owned() } else { words.join(", ") };
@@ -216,6 +219,10 @@ fn with_choices(base: &Base, new: &[NewChoices]) -> Base {
         }
     }
     base
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn warn(out: &mut Preview, warning: String) {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod comments;
 pub mod journal;
 mod migrate;
+pub mod passkeys;
 pub mod plans;
 pub mod profiles;
 pub mod read;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
 use tablewright_door::approval::Asks;
-use tablewright_door::plans::{PlanStatus, StoredPlan};
+use tablewright_door::plans::{Decider, PlanStatus, StoredPlan};
 use tablewright_door::preview::{Preview, preview};
 use tablewright_door::{Call, Effect};
 
@@ -167,10 +167,10 @@ impl Entry {
                 () = context.cancelled.cancelled() => Said::Nothing,
                 Ok(true) = decided_elsewhere(&plans, &plan) => Said::Nothing,
             };
-            let by = format!("the user of {}", client_of(&plan));
+            let by = Decider::Client(client_of(&plan));
             match said {
-                Said::Yes => drop(plans.decide(plan.id, true, &by, None).await?),
-                Said::No => drop(plans.decide(plan.id, false, &by, None).await?),
+                Said::Yes => drop(plans.decide(plan.id, true, by, None).await?),
+                Said::No => drop(plans.decide(plan.id, false, by, None).await?),
                 Said::Later => return Ok(Answer::Ask(plan.id, question(&plan, &shown))),
                 Said::Nothing => {}
             }

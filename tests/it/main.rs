@@ -14,6 +14,7 @@ mod cloud;
 mod cloud_gateway;
 mod conformance;
 mod connect;
+mod console;
 mod crash;
 mod design_laws;
 mod disk_full;

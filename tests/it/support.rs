@@ -333,6 +333,7 @@ pub fn limited(data: &Data, settings: &str) -> HttpServer {
 /// An HTTP answer.
 pub struct Answer {
     pub status: u16,
+    as_sent: String,
     pub head: String,
     pub body: String,
 }
@@ -358,7 +359,15 @@ pub fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split_whitespace().nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    Answer { status, head: head.to_lowercase(), as_sent: head.to_owned(), body: body.to_owned() }
+}
+
+impl Answer {
+    /// A header, as it was sent.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.as_sent.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
 }
 
 /// Where the test command has put Python and Node packages.

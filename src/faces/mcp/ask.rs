@@ -14,7 +14,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::Value;
 use tablewright_core::model::PlanId;
 use tablewright_core::{Code, Fault};
-use tablewright_door::plans::{StoredPlan, digest};
+use tablewright_door::plans::{Decider, StoredPlan, digest};
 use tablewright_door::preview::Preview;
 use tablewright_door::{Caller, Plans};
 use tablewright_toolkit::careful::question;
@@ -134,8 +134,8 @@ pub(super) async fn take_answer(
         Said::No => false,
         Said::Nothing | Said::Later => return Ok(Some(declined("the user was asked and did not answer"))),
     };
-    let by = format!("the user of {}", if caller.client.is_empty() { "the client" } else { &caller.client });
-    match plans.decide(id, approve, &by, None).await {
+    let by = Decider::Client(if caller.client.is_empty() { "the client" } else { &caller.client });
+    match plans.decide(id, approve, by, None).await {
         Ok(_) if approve => Ok(None),
         Ok(_) => Ok(Some(declined("the user was asked and said no"))),
         Err(fault) => Err(wrong(&fault.message)),
