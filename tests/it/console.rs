@@ -152,7 +152,7 @@ fn without_a_server_there_is_no_console() {
 #[ignore = "makes the pictures of the guide anew; run by hand when the pages change"]
 fn pictures_of_the_guide() {
     let (data, _server, _) = waiting("passkey = true", "Reading lamp");
-    let folder = root().join("examples/guide/pictures");
+    let folder = root().join("examples/pictures");
     std::fs::create_dir_all(&folder).unwrap();
     let seen = visit(&data, Some(&folder));
     assert_eq!(seen["errors"], json!([]), "{seen}");

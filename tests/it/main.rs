@@ -27,6 +27,7 @@ mod guide;
 mod hostile;
 mod http;
 mod http_limits;
+mod injection;
 mod install;
 mod long_writes;
 mod mcp_clients;

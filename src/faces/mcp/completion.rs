@@ -13,6 +13,7 @@ use tablewright_door::access::Need;
 use tablewright_door::{Call, Caller, TableView};
 use tablewright_engine::replica::Want;
 use tablewright_toolkit::prompts::Completes;
+use tablewright_toolkit::text::is_hidden;
 
 use super::{Parts, address, prompts, refusals};
 
@@ -69,7 +70,7 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
     }
     let mut matches = Matches::new(&typed);
     if kind == Kind::Named(Completes::Base) {
-        call.bases().iter().for_each(|(_, name)| matches.offer(name));
+        call.bases().iter().for_each(|(id, name)| matches.offer(name, id));
         return Ok(matches.sorted());
     }
     let given = |name: &Option<String>| name.clone().filter(|name| !name.trim().is_empty());
@@ -83,7 +84,7 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
     call.want(Want::HELD);
     let base = call.base(&base).await?;
     if kind == Kind::Named(Completes::Table) {
-        base.schema().tables.iter().for_each(|table| matches.offer(&table.name));
+        base.schema().tables.iter().for_each(|table| matches.offer(&table.name, &table.id));
         return Ok(matches.sorted());
     }
     let Some(table) = given(&names.table) else { return Ok(none) };
@@ -94,12 +95,18 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
                 .await
                 .map_err(|e| Fault::new(Code::Internal, e.to_string()));
         }
-        Kind::Named(Completes::Field) => view.schema().fields.iter().for_each(|f| matches.offer(&f.name)),
-        Kind::Named(Completes::View) => view.schema().views.iter().for_each(|v| matches.offer(&v.name)),
+        Kind::Named(Completes::Field) => {
+            view.schema().fields.iter().for_each(|f| matches.offer(&f.name, &f.id))
+        }
+        Kind::Named(Completes::View) => {
+            view.schema().views.iter().for_each(|v| matches.offer(&v.name, &v.id))
+        }
         Kind::Named(Completes::Choice) => {
             let Some(field) = given(&names.field) else { return Ok(none) };
             let choices = view.schema().field(&field)?.kind.choices().unwrap_or_default();
-            choices.iter().for_each(|choice| matches.offer(&choice.name));
+            // Nothing else names a choice, so one with hidden characters is not offered.
+            let plain = choices.iter().filter(|choice| !choice.name.contains(is_hidden));
+            plain.for_each(|choice| matches.offer(&choice.name, &choice.id));
         }
         Kind::Named(Completes::Base | Completes::Table) | Kind::Free => {}
     }
@@ -171,8 +178,9 @@ impl Matches {
         Self { typed, beginning: Vec::new(), values: Vec::new(), total: 0, unseen: false }
     }
 
-    fn offer(&mut self, name: &str) {
-        self.offer_as(name, || name.to_owned());
+    /// Offers what a name names: by the name, or by its id where the name hides something.
+    fn offer(&mut self, name: &str, id: impl ToString) {
+        self.offer_as(name, || if name.contains(is_hidden) { id.to_string() } else { name.to_owned() });
     }
 
     /// Offers `value` when `name` fits, and says whether it does.
@@ -231,6 +239,7 @@ fn records(view: &TableView, typed: &str) -> Matches {
         let leads_back = !text.is_empty()
             && text.chars().count() <= MAX_NAME
             && text != "schema"
+            && !text.contains(is_hidden)
             && Reference::record(text).is_none()
             && !twice.contains(&key(text));
         if leads_back && !by_id {

@@ -20,7 +20,7 @@ use tablewright_core::Code;
 use tablewright_core::model::RecordId;
 use tablewright_door::Caller;
 use tablewright_toolkit::registry::error_reply;
-use tablewright_toolkit::{Called, Conditions, Reply};
+use tablewright_toolkit::{Called, Conditions, Reply, text};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -255,11 +255,11 @@ impl ServerHandler for Handler {
         let caller = self.caller_of(&context)?;
         let offer = self.parts.offer(caller.rights);
         let Some(entry) = offer.surface.get(&request.name).cloned() else {
-            let shown: String = request.name.chars().take(80).collect();
+            let shown = text::shown(&request.name.chars().take(80).collect::<String>()).replace('\n', " ");
             self.parts.door().call(caller.clone(), &shown).finish(Some(Code::UnknownTool));
             let known: Vec<&str> = offer.tools.iter().map(|t| &*t.name).collect();
             return Err(ErrorData::invalid_params(
-                format!("there is no tool {shown:?} here. Tools: {}", known.join(", ")),
+                format!("there is no tool \"{shown}\" here. Tools: {}", known.join(", ")),
                 None,
             ));
         };

@@ -11,6 +11,7 @@ use tablewright_core::{Code, Fault};
 use tablewright_door::access::Need;
 use tablewright_door::{BaseView, Call, Caller, TableView};
 use tablewright_engine::replica::Want;
+use tablewright_toolkit::text::{json_shown, shown};
 
 use super::address::{self, Address, BASES, FORMULA_REFERENCE, Place};
 use super::documents::{self, Listed, MAX_DOCUMENT};
@@ -135,7 +136,7 @@ pub(super) async fn read(parts: &Parts, caller: Caller, uri: &str) -> Result<Rea
         let found = parts.tasks().get(call.caller(), id).await;
         call.finish(found.as_ref().err().map(|fault| fault.code));
         let document = tasks::document(found.map_err(|fault| refusals::of_resource(&fault, uri))?);
-        let contents = ResourceContents::text(document.to_string(), uri).with_mime_type(JSON);
+        let contents = ResourceContents::text(json_shown(&document), uri).with_mime_type(JSON);
         let result = ReadResourceResult::new(vec![contents]).with_ttl_ms(0);
         return Ok(result.with_cache_scope(CacheScope::Private));
     }
@@ -169,7 +170,7 @@ pub(super) async fn read(parts: &Parts, caller: Caller, uri: &str) -> Result<Rea
 
 /// A document as clients get it.
 pub(super) fn contents(place: Place, document: &Value) -> ResourceContents {
-    ResourceContents::text(document.to_string(), place.uri()).with_mime_type(JSON)
+    ResourceContents::text(json_shown(&document), place.uri()).with_mime_type(JSON)
 }
 
 fn notes(audience: &[Role], priority: f32, changed: Option<i64>) -> Annotations {
@@ -202,11 +203,12 @@ fn schema_resource(
     document: &Value,
     changed: Option<i64>,
 ) -> Resource {
-    Resource::new(place.uri(), title.to_owned())
+    let title = shown(title);
+    Resource::new(place.uri(), title.clone())
         .with_title(title)
         .with_description(about)
         .with_mime_type(JSON)
-        .with_size(document.to_string().len() as u64)
+        .with_size(json_shown(document).len() as u64)
         .with_annotations(notes(&[Role::User, Role::Assistant], 0.8, changed))
 }
 
