@@ -4,5 +4,6 @@ mod batch;
 mod cases;
 mod compute;
 mod differential;
+mod escaper;
 mod laws;
 mod limits;

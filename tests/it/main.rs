@@ -40,6 +40,7 @@ mod rest;
 mod rest_bad_input;
 mod rest_clients;
 mod schema_edits;
+mod secrets;
 mod sse;
 mod stdio;
 mod support;

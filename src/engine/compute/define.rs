@@ -27,7 +27,7 @@ pub fn settle(base: &mut Base) -> Result<(), Fault> {
 fn name_by_id(table: &mut Table) {
     let scope = Scope::of_table(table);
     let ids: Vec<FieldId> = table.fields.iter().map(|f| f.id).collect();
-    let by_id = |text: &str| rewrite(text, &scope, |at| ids.get(at).map(|id| format!("{{{id}}}")));
+    let by_id = |text: &str| rewrite(text, &scope, |at| ids.get(at).map(|id| field_name(&id.to_string())));
     for field in &mut table.fields {
         if let FieldType::Formula { formula, .. } | FieldType::Button { formula: Some(formula), .. } =
             &mut field.kind

@@ -13,6 +13,7 @@ use rustc_hash::FxHashSet;
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::model::{RecordId, TableId};
 use tablewright_core::{Code, Fault};
+use tablewright_formula::syntax::quoted;
 
 use super::judge::{Look, Verdict, judge};
 use super::send::Share;
@@ -186,7 +187,7 @@ impl Shared {
         }
         // An answer without a date leaves our clock.
         let since = self.since(at).unwrap_or(at - 6 * MARGIN_MS);
-        let formula = format!("IS_AFTER(CREATED_TIME(), \"{}\")", instant_text(since));
+        let formula = format!("IS_AFTER(CREATED_TIME(), {})", quoted(&instant_text(since)));
         let mut query = ListQuery { formula: Some(formula), ..ListQuery::default() };
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {
@@ -208,7 +209,8 @@ impl Shared {
         table: TableId,
         ids: &[RecordId],
     ) -> Result<Vec<RecordId>, Error> {
-        let each: Vec<String> = ids.iter().map(|id| format!("RECORD_ID()=\"{id}\"")).collect();
+        let each: Vec<String> =
+            ids.iter().map(|id| format!("RECORD_ID()={}", quoted(&id.to_string()))).collect();
         let formula = format!("OR({})", each.join(","));
         let query = ListQuery { formula: Some(formula), ..ListQuery::default() };
         let answer = self.session.list(ask, self.base, &table.to_string(), &query).await?;
