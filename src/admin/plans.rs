@@ -64,7 +64,10 @@ pub async fn run(app: &App, call: &mut Call, command: Command) -> Result<Value, 
                 if !all && plan.expires_at <= call.now() {
                     continue;
                 }
-                let mut value = described(app, call, &plan, 0).await?;
+                let mut value = match described(app, call, &plan, 0).await {
+                    Ok(value) => value,
+                    Err(fault) => json!({ "id": plan.id, "status": plan.status, "standing": fault.message }),
+                };
                 // What it would do in detail is for `plan show`.
                 if let Some(map) = value.as_object_mut() {
                     map.retain(|key, _| !matches!(key.as_str(), "records" | "more_records"));

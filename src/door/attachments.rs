@@ -60,7 +60,7 @@ pub(crate) fn records(action: &mut Action) -> Vec<(Option<RecordId>, &mut Map<St
             records.iter_mut().map(|(id, cells)| (Some(*id), cells)).collect()
         }
         Action::Upsert { records, .. } => records.iter_mut().map(|(id, cells)| (*id, cells)).collect(),
-        Action::Delete(_) | Action::Restore(_) => Vec::new(),
+        Action::Delete(_) | Action::Restore { .. } => Vec::new(),
     }
 }
 

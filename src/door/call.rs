@@ -424,6 +424,7 @@ impl Call {
             self.unspend(amounts);
         }
         let mut outcome = done?;
+        self.note_made(&outcome.created);
         let refused_now = outcome.records.iter().filter(|record| record.is_err()).count() as u64;
         self.unspend(if amounts[0] > 0 { [refused_now, 0, 0] } else { [0, refused_now, 0] });
         attachments::put_back(&mut outcome, refused);

@@ -1,8 +1,9 @@
 //! Calls that only rehearse, and calls that carry out a plan.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tablewright_core::model::{BaseId, PlanId};
+use tablewright_core::model::{BaseId, PlanId, RecordId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::Snapshot;
 use tablewright_engine::base::TableChanges;
@@ -31,6 +32,8 @@ pub(crate) enum Mode {
         effect: Arc<Effect>,
         /// How many of its writes were begun.
         begun: usize,
+        /// Records that were made, by the ids the plan has for them.
+        made: HashMap<String, String>,
     },
 }
 
@@ -61,7 +64,7 @@ impl Call {
     /// From here on the call carries out a plan, of which the first writes are `done` already.
     pub fn follow_plan(&mut self, plan: PlanId, effect: Arc<Effect>, done: usize) {
         self.plan = Some(plan.to_string().into());
-        self.mode = Mode::Following { effect, begun: done };
+        self.mode = Mode::Following { effect, begun: done, made: HashMap::new() };
     }
 
     /// How many writes of the plan were begun.
@@ -200,15 +203,25 @@ impl Call {
 
     /// The next step of the plan, which has to be what `now` is.
     fn next_step(&mut self, now: &Step) -> Result<&Step, Fault> {
-        let Mode::Following { effect, begun } = &mut self.mode else {
+        let Mode::Following { effect, begun, made } = &mut self.mode else {
             return Err(Fault::new(Code::Internal, "the call carries out no plan"));
         };
         let step = effect.steps.get(*begun).ok_or_else(|| {
             Fault::new(Code::PlanStale, "it would do more than the plan says; make the plan again.")
         })?;
-        step.require_same(now)?;
+        step.require_same(now, made)?;
         *begun += 1;
         Ok(step)
+    }
+
+    /// Notes which records the write that was begun last has made, for those that follow.
+    pub(crate) fn note_made(&mut self, ids: &[RecordId]) {
+        if let Mode::Following { effect, begun, made } = &mut self.mode
+            && let Some(step) = begun.checked_sub(1).and_then(|at| effect.steps.get(at))
+        {
+            let planned = step.records_made().iter().map(ToString::to_string);
+            made.extend(planned.zip(ids.iter().map(ToString::to_string)));
+        }
     }
 
     fn may_need_approval(&self) -> bool {

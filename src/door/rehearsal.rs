@@ -39,6 +39,9 @@ pub enum Step {
         tables: Vec<TableChanges>,
         /// Choices that typecast would make, by table and field.
         choices: Vec<NewChoices>,
+        /// Records it makes, in the order of the write.
+        #[serde(default)]
+        made: Vec<RecordId>,
         /// Records that would be refused: their place from 0, and why.
         refused: Vec<(usize, Fault)>,
     },
@@ -171,9 +174,17 @@ impl Step {
         }
     }
 
+    /// Records it makes, in the order of the write.
+    pub(crate) fn records_made(&self) -> &[RecordId] {
+        match self {
+            Self::Records { made, .. } => made,
+            _ => &[],
+        }
+    }
+
     /// What two of the same meaning have in common: ids of what is made are numbered, and what
     /// follows by itself is left out.
-    fn plain(&self) -> Value {
+    fn plain(&self, known: &HashMap<String, String>) -> Value {
         let mut step = self.clone();
         if let Self::Records { tables, .. } = &mut step {
             tables.iter_mut().for_each(|changes| changes.computed.clear());
@@ -185,6 +196,7 @@ impl Step {
         }
         let mut plain = serde_json::to_value(&step).unwrap_or_default();
         rename(&mut plain, &made);
+        rename(&mut plain, known);
         plain
     }
 
@@ -207,9 +219,10 @@ impl Step {
         }
     }
 
-    /// Refuses when `now`, the same write rehearsed again, does something else than this step.
-    pub(crate) fn require_same(&self, now: &Self) -> Result<(), Fault> {
-        if self.plain() == now.plain() {
+    /// Refuses when `now`, the same write rehearsed again, does something else than this step. `made`
+    /// are records that earlier steps have made, by the ids the plan has for them.
+    pub(crate) fn require_same(&self, now: &Self, made: &HashMap<String, String>) -> Result<(), Fault> {
+        if self.plain(made) == now.plain(&HashMap::new()) {
             return Ok(());
         }
         let moved = self.moved(now);
@@ -323,7 +336,8 @@ pub(crate) async fn write(
         let choices = new_choices(&held.schema, &draft.snapshot.schema);
         let mut tables = applied.changes;
         tables.iter_mut().for_each(|changes| leave_out_stamps(&held.schema, changes));
-        let step = Step::Records { base, table: write.table, tables, choices, refused };
+        let made = applied.created.clone();
+        let step = Step::Records { base, table: write.table, tables, choices, made, refused };
         let outcome = Outcome {
             records: applied.records,
             created: applied.created,

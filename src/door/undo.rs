@@ -5,6 +5,8 @@
 //! else changed it since, and would be overwritten. The result is one write that puts everything
 //! back. It is a change like another one, and can be taken back itself.
 
+mod cloud;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
@@ -12,6 +14,7 @@ use tablewright_core::model::{BaseId, Field, FieldType, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::base::{Change, RowChange};
 use tablewright_engine::local::{Action, Restored, Write};
+use tablewright_engine::replica::Want;
 pub use tablewright_engine::store::journal::{Entry, Wanted};
 
 use crate::access::Need;
@@ -50,7 +53,9 @@ pub struct Undone {
     pub removed: usize,
     /// Cells and records that were left alone, because somebody changed them since.
     pub skipped: Vec<String>,
-    /// The change that took them back; absent when there was nothing to do.
+    /// New ids of records that were made again in Airtable, by the ids they had.
+    pub ids: BTreeMap<String, String>,
+    /// The change that took them back, the last of several; absent when there was nothing to do.
     pub change: Option<i64>,
 }
 
@@ -118,10 +123,8 @@ impl Call {
         self.about(base);
         self.caller().rights.require(Need::Write)?;
         if self.is_cloud(base) {
-            let message = format!(
-                "base {base} lives in Airtable; changes are taken back only in bases that live here. list_changes says what the cells were."
-            );
-            return Err(Fault::new(Code::InvalidArguments, message));
+            // Whether somebody changed something since is judged by what is there now.
+            self.replica().fresh(base, None, Want { fresh: true, ..Want::default() }).await?;
         }
         wanted.iter().try_for_each(|entry| can_be_undone(entry, span))?;
         let view = self.held(base).await?;
@@ -143,20 +146,20 @@ impl Call {
             let message = format!("this takes back {} records; at most {MAX_RECORDS} at once.", rows.len());
             return Err(Fault::new(Code::LimitExceeded, message));
         }
-        let Some(first) = rows.first() else { return Ok(undone) };
+        let Some(first_table) = rows.first().map(|row| row.table) else { return Ok(undone) };
         if rows.iter().any(|row| row.cells.is_none()) {
             self.caller().rights.require(Need::Delete)?;
         }
         undone.removed = rows.iter().filter(|row| row.cells.is_none()).count();
-        let write =
-            Write { table: first.table, action: Action::Restore(rows), typecast: false, atomic: true };
+        if self.is_cloud(base) {
+            return self.undo_in_airtable(base, rows, undone).await;
+        }
+        let action = Action::Restore { rows, undoes: undone.changes.clone() };
+        let write = Write { table: first_table, action, typecast: false, atomic: true };
         let outcome = self.apply(Plan { base, write }).await?;
         undone.recreated = outcome.created.len();
         undone.restored = outcome.records.len() - undone.removed;
         undone.change = outcome.change;
-        if let Some(change) = outcome.change {
-            self.engine().store().mark_undone(&undone.changes, change).await.map_err(Fault::from)?;
-        }
         Ok(undone)
     }
 }

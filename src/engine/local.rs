@@ -66,7 +66,12 @@ pub enum Action {
     /// Records to delete.
     Delete(Vec<RecordId>),
     /// Rows of any tables of the base to put back as they were. Only for a base that lives here.
-    Restore(Vec<Restored>),
+    Restore {
+        /// The rows.
+        rows: Vec<Restored>,
+        /// The changes that are taken back with it.
+        undoes: Vec<i64>,
+    },
 }
 
 impl Action {
@@ -77,7 +82,7 @@ impl Action {
             Self::Update(records) | Self::Replace(records) => records.len(),
             Self::Upsert { records, .. } => records.len(),
             Self::Delete(ids) => ids.len(),
-            Self::Restore(rows) => rows.len(),
+            Self::Restore { rows, .. } => rows.len(),
         }
     }
 
@@ -85,7 +90,7 @@ impl Action {
     pub fn deletes(&self) -> usize {
         match self {
             Self::Delete(ids) => ids.len(),
-            Self::Restore(rows) => rows.iter().filter(|row| row.cells.is_none()).count(),
+            Self::Restore { rows, .. } => rows.iter().filter(|row| row.cells.is_none()).count(),
             _ => 0,
         }
     }
@@ -97,7 +102,7 @@ impl Action {
             Self::Update(records) | Self::Replace(records) => records.iter().map(|(id, _)| *id).collect(),
             Self::Upsert { records, .. } => records.iter().filter_map(|(id, _)| *id).collect(),
             Self::Delete(ids) => ids.clone(),
-            Self::Restore(rows) => rows.iter().map(|row| row.id).collect(),
+            Self::Restore { rows, .. } => rows.iter().map(|row| row.id).collect(),
         }
     }
 
@@ -113,7 +118,7 @@ impl Action {
             Self::Update(records) | Self::Replace(records) => records.retain(|_| next()),
             Self::Upsert { records, .. } => records.retain(|_| next()),
             Self::Delete(ids) => ids.retain(|_| next()),
-            Self::Restore(rows) => rows.retain(|_| next()),
+            Self::Restore { rows, .. } => rows.retain(|_| next()),
         }
     }
 

@@ -5,6 +5,8 @@
 pub mod attachments;
 pub mod audit;
 pub mod comments;
+#[cfg(debug_assertions)]
+mod crash;
 pub mod journal;
 mod migrate;
 pub mod passkeys;
@@ -148,9 +150,10 @@ impl Store {
             .busy_timeout(Duration::from_secs(60))
             .pragma("cache_size", "-8000")
             .statement_cache_capacity(64);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .min_connections(0)
+        let pool = SqlitePoolOptions::new().max_connections(4).min_connections(0);
+        #[cfg(debug_assertions)]
+        let pool = crash::planned(pool);
+        let pool = pool
             .connect_with(options)
             .await
             .map_err(|source| {

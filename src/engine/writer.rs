@@ -23,7 +23,7 @@ use crate::base_file;
 use crate::comments::Comment;
 use crate::compute;
 use crate::local::schema::SchemaEdit;
-use crate::local::{Applied, Draft, Outcome, Write};
+use crate::local::{Action, Applied, Draft, Outcome, Write};
 use crate::replica::take::Delta;
 use crate::store::read::Cloud;
 use crate::store::tasks::TaskPart;
@@ -212,6 +212,10 @@ impl Group {
             }
         };
         self.batch.audit.push(audit("ok"));
+        let undoes = match write.action {
+            Action::Restore { undoes, .. } => undoes,
+            _ => Vec::new(),
+        };
         if let Some(part) = part {
             let records: Vec<&Result<RecordId, Fault>> = result.records.iter().collect();
             let outcome = json!({"records": records, "created": result.created,
@@ -228,6 +232,7 @@ impl Group {
                 tables: std::mem::take(&mut result.changes),
                 schema: Vec::new(),
                 recomputed: std::mem::take(&mut result.recomputed),
+                undoes,
             });
         }
         let Applied { records, created, created_elsewhere, .. } = result;
@@ -381,6 +386,7 @@ fn whole(shared: &Shared, base: BaseId, author: Author, kind: ChangeKind) -> Log
         tables: Vec::new(),
         schema: Vec::new(),
         recomputed: Vec::new(),
+        undoes: Vec::new(),
     }
 }
 

@@ -180,10 +180,12 @@ impl Inner {
         self.door.call(Caller::local("console", Rights::ALL), action)
     }
 
-    async fn row(&self, call: &Call, plan: StoredPlan) -> Result<Row, Fault> {
-        let shown = preview_of(call, &effect_of(&plan)?, 0).await;
-        let standing = self.door.plans().standing(&plan);
-        Ok(Row { plan, summary: shown.summary, standing })
+    async fn row(&self, call: &Call, plan: StoredPlan) -> Row {
+        let (summary, standing) = match effect_of(&plan) {
+            Ok(effect) => (preview_of(call, &effect, 0).await.summary, self.door.plans().standing(&plan)),
+            Err(fault) => (plan.id.to_string(), fault.message),
+        };
+        Row { plan, summary, standing }
     }
 }
 
@@ -376,12 +378,12 @@ impl Person<'_> {
         let (mut waiting, mut past) = (Vec::new(), Vec::new());
         for plan in plans.list(None, Some(PlanStatus::Waiting), MAX_PLANS).await? {
             if page::is_waiting(&plan, call.now()) {
-                waiting.push(self.console.row(call, plan).await?);
+                waiting.push(self.console.row(call, plan).await);
             }
         }
         let decided = plans.list(None, None, MAX_PLANS).await?;
         for plan in decided.into_iter().filter(|plan| plan.decided_at.is_some()).take(MAX_PAST) {
-            past.push(self.console.row(call, plan).await?);
+            past.push(self.console.row(call, plan).await);
         }
         Ok(page::list(&waiting, &past, &self.form_key))
     }

@@ -2,6 +2,9 @@
 
 mod approval;
 mod carried_out;
+mod crashes;
+mod damaged;
+mod forged;
 
 use serde_json::{Value, json};
 

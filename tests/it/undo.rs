@@ -1,5 +1,7 @@
 //! The journal, and taking changes back.
 
+mod cloud;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

@@ -72,7 +72,7 @@ impl Draft {
         }
         let mut created = Vec::new();
         let mut records = Vec::with_capacity(steps.len());
-        if let Action::Restore(rows) = &write.action {
+        if let Action::Restore { rows, .. } = &write.action {
             created = self.restore(&mut before, rows, now, by)?;
             records.extend(rows.iter().map(|row| Ok(row.id)));
         }
@@ -139,7 +139,7 @@ impl Draft {
                 ids.iter().map(|id| self.exists(table, id).map(|()| Step::Delete(*id))).collect()
             }
             // They are not checked like what people write.
-            Action::Restore(_) => Vec::new(),
+            Action::Restore { .. } => Vec::new(),
         })
     }
 

@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use tablewright_core::model::{BaseId, RecordId, TableId};
 
 use super::read::{read_change, select_changes};
+use super::write::Tx;
 use super::{Error, Store};
 use crate::base::Change;
 
@@ -99,8 +100,9 @@ impl Store {
             if found.len() == most || read > MAX_BYTES {
                 return Ok((found, true));
             }
+            let change = read_change(&row)?;
             read += row.try_get::<&str, _>(5)?.len() + row.try_get::<&str, _>(6)?.len();
-            found.push(Entry { change: read_change(&row)?, undone_by: row.try_get(13)? });
+            found.push(Entry { change, undone_by: row.try_get(13)? });
         }
         Ok((found, false))
     }
@@ -109,15 +111,21 @@ impl Store {
     /// in force again.
     pub async fn mark_undone(&self, changes: &[i64], by: i64) -> Result<(), Error> {
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for seq in changes {
-            for statement in [
-                "UPDATE changes SET undone_by = NULL WHERE undone_by = $1 AND $2 > 0",
-                "UPDATE changes SET undone_by = $2 WHERE seq = $1",
-            ] {
-                sqlx::query(statement).bind(seq).bind(by).execute(&mut *tx).await?;
-            }
-        }
+        mark_undone(&mut tx, changes, by).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The same in a transaction, with the change that takes them back.
+pub(super) async fn mark_undone(tx: &mut Tx, changes: &[i64], by: i64) -> Result<(), Error> {
+    for seq in changes {
+        for statement in [
+            "UPDATE changes SET undone_by = NULL WHERE undone_by = $1 AND $2 > 0",
+            "UPDATE changes SET undone_by = $2 WHERE seq = $1",
+        ] {
+            sqlx::query(statement).bind(seq).bind(by).execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
 }

@@ -90,12 +90,11 @@ fn select(rest: &str) -> sqlx::AssertSqlSafe<String> {
 fn read(row: &SqliteRow) -> Result<StoredPlan, Error> {
     let id: String = row.try_get(0)?;
     let place = || damaged(format!("plan {id}"));
-    let text = |at: usize| row.try_get::<&str, _>(at);
+    let unlike = |reason: String| Error::Damaged { place: format!("plan {id}"), reason };
+    let text = |at: usize| row.try_get::<&str, _>(at).map_err(|e| unlike(e.to_string()));
     let outcome: Option<&str> = row.try_get(16)?;
     Ok(StoredPlan {
-        id: id
-            .parse()
-            .map_err(|e| Error::Damaged { place: format!("plan {id:?}"), reason: format!("{e}") })?,
+        id: id.parse().map_err(|e| unlike(format!("{e}")))?,
         author: Author {
             principal: text(1)?.into(),
             face: text(2)?.into(),
@@ -154,7 +153,8 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// The newest plans, of one principal or status when these are named.
+    /// The newest plans, of one principal or status when these are named. One that cannot be read is
+    /// left out, and is in the log: the others are not to suffer from it.
     pub async fn plans(
         &self,
         principal: Option<&str>,
@@ -170,7 +170,8 @@ impl Store {
         .bind(i64::from(most))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(read).collect()
+        let read = rows.iter().filter_map(|row| read(row).inspect_err(|error| tracing::error!(%error)).ok());
+        Ok(read.collect())
     }
 
     /// The newest plan of this principal for the same call that can still be used at `now`.

@@ -226,12 +226,11 @@ pub(super) use select_changes;
 pub(super) fn read_change(row: &SqliteRow) -> Result<Change, Error> {
     let seq: i64 = row.try_get(0)?;
     let bad = || damaged(format!("change {seq}"));
-    let text = |at: usize| row.try_get::<&str, _>(at);
+    let unlike = |reason: String| Error::Damaged { place: format!("change {seq}"), reason };
+    let text = |at: usize| row.try_get::<&str, _>(at).map_err(|e| unlike(e.to_string()));
     Ok(Change {
         seq,
-        base: text(1)?
-            .parse()
-            .map_err(|e| Error::Damaged { place: format!("change {seq}"), reason: format!("{e}") })?,
+        base: text(1)?.parse().map_err(|e| unlike(format!("{e}")))?,
         at: row.try_get(2)?,
         author: Author {
             principal: text(3)?.into(),

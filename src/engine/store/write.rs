@@ -6,6 +6,7 @@ use tablewright_core::model::id::ID_LEN;
 use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 
 use super::audit::write_audit;
+use super::journal::mark_undone;
 use super::read::Cloud;
 use super::replicas::put_replica;
 use super::tasks::{TaskPart, add_part};
@@ -71,12 +72,14 @@ pub struct LoggedChange {
     pub schema: Vec<SchemaChange>,
     /// Tables with a computed cell that changed; not stored.
     pub recomputed: Vec<TableId>,
+    /// Numbers of earlier changes that this one takes back.
+    pub undoes: Vec<i64>,
 }
 
 impl LoggedChange {
     /// The change as its followers see it, once it has its number.
     pub fn numbered(self, seq: i64) -> Change {
-        let Self { base, at, author, kind, tables, schema, recomputed } = self;
+        let Self { base, at, author, kind, tables, schema, recomputed, .. } = self;
         Change { seq, base, at, author, kind, tables, schema, recomputed }
     }
 }
@@ -428,5 +431,6 @@ pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64
         });
         insert.build().persistent(part.len() == ROWS_PER_STATEMENT).execute(&mut **tx).await?;
     }
+    mark_undone(tx, &change.undoes, seq).await?;
     Ok(seq)
 }

@@ -67,12 +67,30 @@ pub(super) async fn absorb(
         let recomputed = draft.snapshot.schema.tables.iter().map(|t| t.id).collect();
         let (author, schema) = (author.clone(), taken.schema);
         let kind = ChangeKind::Schema;
-        batch.changes.push(LoggedChange { base, at: now, author, kind, tables, schema, recomputed });
+        batch.changes.push(LoggedChange {
+                base,
+                at: now,
+                author,
+                kind,
+                tables,
+                schema,
+                recomputed,
+                undoes: Vec::new(),
+            });
     }
     if !taken.tables.is_empty() && how != How::Copied {
         let (kind, tables, schema) = (ChangeKind::Records, taken.tables, Vec::new());
         let recomputed = Vec::new();
-        batch.changes.push(LoggedChange { base, at: now, author, kind, tables, schema, recomputed });
+        batch.changes.push(LoggedChange {
+                base,
+                at: now,
+                author,
+                kind,
+                tables,
+                schema,
+                recomputed,
+                undoes: Vec::new(),
+            });
     }
     let _no_load = shared.loading.lock().await;
     let numbers = shared.store.apply(&batch).await.map_err(Fault::from)?;

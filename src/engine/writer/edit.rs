@@ -117,6 +117,7 @@ async fn try_schema(
         tables: Vec::new(),
         schema: edit.changes.clone(),
         recomputed: after.tables.iter().map(|t| t.id).collect(),
+        undoes: Vec::new(),
     });
     Ok((draft, batch, edit))
 }
@@ -140,6 +141,7 @@ pub(super) async fn comment(
                 tables: vec![TableChanges { table: at.table, rows: vec![row], computed: Vec::new() }],
                 schema: Vec::new(),
                 recomputed: Vec::new(),
+                undoes: Vec::new(),
             };
             let written = shared.store.change_comment(at.record, &change, &logged, line).await;
             let seq = written.map_err(Fault::from)?;

@@ -1,5 +1,7 @@
 //! Taking changes back.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,8 +59,11 @@ struct Undone {
     changes: Vec<i64>,
     /// Records that are as they were.
     restored: usize,
-    /// Those of them that had to be made again; their ids are the same.
+    /// Those of them that had to be made again; in Airtable with other ids.
     recreated: usize,
+    /// In Airtable, their new ids by the ids they had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_ids: Option<BTreeMap<String, String>>,
     /// Records that are gone again.
     removed: usize,
     /// Cells and records left alone, because somebody changed them since.
@@ -128,6 +133,7 @@ impl Tool for UndoChanges {
             changes: done.changes,
             restored: done.restored,
             recreated: done.recreated,
+            new_ids: Some(done.ids).filter(|ids| !ids.is_empty()),
             removed: done.removed,
             skipped: done.skipped.into_iter().take(MAX_NAMED).collect(),
             more_skipped: (more > 0).then_some(more),

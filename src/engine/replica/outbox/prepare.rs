@@ -52,7 +52,7 @@ pub(super) fn prepare(table: &Table, write: Write) -> Result<Prepared, Fault> {
             (Verb::Replace, records.into_iter().map(|(id, cells)| item(Some(id), cells)).collect())
         }
         Action::Delete(ids) => (Verb::Delete, ids.into_iter().map(|id| item(Some(id), Map::new())).collect()),
-        Action::Restore(_) => {
+        Action::Restore { .. } => {
             return Err(Fault::new(
                 Code::Internal,
                 "rows of a base in Airtable are not put back as they were",
