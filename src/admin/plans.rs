@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tablewright_core::model::PlanId;
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
-use tablewright_door::plans::{Decider, PlanStatus, StoredPlan};
-use tablewright_door::{Call, Effect};
+use tablewright_door::Call;
+use tablewright_door::plans::{Decider, PlanStatus, StoredPlan, effect_of};
 use tablewright_toolkit::careful::{plan_json, preview_of};
 
 use crate::app::App;
@@ -95,8 +95,7 @@ fn plan_id(text: &str) -> Result<PlanId, Fault> {
 }
 
 async fn described(app: &App, call: &mut Call, plan: &StoredPlan, records: usize) -> Result<Value, Fault> {
-    let effect: Effect = serde_json::from_value(plan.effect.clone())
-        .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))?;
+    let effect = effect_of(plan)?;
     let shown = preview_of(call, &effect, records).await;
     let mut value = plan_json(plan, &shown, &app.door.plans().standing(plan));
     value["by"] = json!(plan.author.principal);

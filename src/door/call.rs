@@ -27,6 +27,7 @@ use crate::live::Origin;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::plans::Plans;
+use crate::reads::Reads;
 use crate::tasks::TaskPart;
 use crate::view::{BaseView, TableView};
 
@@ -41,6 +42,7 @@ pub struct Door {
     replica: Replica,
     plans: Plans,
     limits: Limits,
+    reads: Reads,
 }
 
 /// What bounds the calls of one principal and one conversation.
@@ -55,7 +57,7 @@ pub struct Limits {
 impl Door {
     /// The door to everything `engine`, `files` and `replica` hold.
     pub fn new(engine: Engine, files: Files, replica: Replica, plans: Plans, limits: Limits) -> Self {
-        Self { engine, files, replica, plans, limits }
+        Self { engine, files, replica, plans, limits, reads: Reads::default() }
     }
 
     /// The plans.
@@ -97,6 +99,8 @@ impl Door {
             replica: self.replica.clone(),
             plans: self.plans.clone(),
             limits: self.limits.clone(),
+            reads: self.reads.clone(),
+            seen: None,
             spent: [0; 3],
             asked: AtomicU64::new(0),
             tally: Tally::default(),
@@ -126,6 +130,9 @@ pub struct Call {
     replica: Replica,
     plans: Plans,
     limits: Limits,
+    reads: Reads,
+    /// The last commit that what the call reads has.
+    seen: Option<i64>,
     /// Records written and deleted, and requests to Airtable, since the last audit line.
     spent: Amounts,
     /// Requests that the budget knows of.
@@ -226,6 +233,15 @@ impl Call {
     /// Where what was answered comes from; absent before anything was.
     pub fn origin(&self) -> Option<Origin> {
         self.origin
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The table of the call, and the last commit that was read of it.
+    pub(crate) fn read_at(&self) -> Option<(TableId, i64)> {
+        self.table.zip(self.seen)
     }
 
     pub(crate) fn wanted(&self) -> Want {
@@ -342,6 +358,7 @@ impl Call {
             id = held.schema().table(table).map(|table| table.id);
         }
         self.note_held(held.source());
+        self.seen = Some(held.change());
         let id = id?;
         self.table = Some(id);
         held.table_by_id(id)

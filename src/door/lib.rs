@@ -20,6 +20,7 @@ mod people;
 pub mod plan;
 pub mod plans;
 pub mod preview;
+mod reads;
 pub mod rehearsal;
 pub mod tasks;
 pub mod tokens;

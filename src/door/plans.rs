@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tablewright_core::model::PlanId;
@@ -319,6 +320,12 @@ fn is_over(status: PlanStatus) -> bool {
 
 fn unknown(id: PlanId) -> Fault {
     Fault::new(Code::UnknownPlan, format!("there is no plan {id}; plans lapse, and are their maker's alone."))
+}
+
+/// What a plan does, as it was kept.
+pub fn effect_of(plan: &StoredPlan) -> Result<Effect, Fault> {
+    Effect::deserialize(&plan.effect)
+        .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))
 }
 
 /// What stands for a call: the same tool with the same arguments, in whatever order.

@@ -153,18 +153,11 @@ impl Store {
         let pool = SqlitePoolOptions::new().max_connections(4).min_connections(0);
         #[cfg(debug_assertions)]
         let pool = crash::planned(pool);
-        let pool = pool
-            .connect_with(options)
-            .await
-            .map_err(|source| {
-                let error = Error::Open { path: shown.clone(), source };
-                // 26 is SQLITE_NOTADB.
-                if error_code(&error).as_deref() == Some("26") {
-                    Error::NotOurs(shown.clone())
-                } else {
-                    error
-                }
-            })?;
+        let pool = pool.connect_with(options).await.map_err(|source| {
+            let error = Error::Open { path: shown.clone(), source };
+            // 26 is SQLITE_NOTADB.
+            if error_code(&error).as_deref() == Some("26") { Error::NotOurs(shown.clone()) } else { error }
+        })?;
         let store = Self { pool, directory: path.parent().unwrap_or(path).into() };
         store.check_ours(&shown).await?;
         migrate::run(&store.pool, &shown).await?;

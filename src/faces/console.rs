@@ -18,8 +18,8 @@ use axum::{Form, Router};
 use maud::Markup;
 use tablewright_core::model::PlanId;
 use tablewright_core::{Code, Fault};
-use tablewright_door::plans::{Decider, PlanStatus, StoredPlan};
-use tablewright_door::{Call, Caller, Door, Effect, Passkeys, Rights};
+use tablewright_door::plans::{Decider, PlanStatus, StoredPlan, effect_of};
+use tablewright_door::{Call, Caller, Door, Passkeys, Rights};
 use tablewright_toolkit::careful::preview_of;
 
 use page::{Detail, Row};
@@ -187,11 +187,6 @@ impl Inner {
         };
         Row { plan, summary, standing }
     }
-}
-
-fn effect_of(plan: &StoredPlan) -> Result<Effect, Fault> {
-    serde_json::from_value(plan.effect.clone())
-        .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))
 }
 
 fn plan_id(text: &str) -> Result<PlanId, Fault> {

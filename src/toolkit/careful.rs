@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
 use tablewright_door::approval::Asks;
-use tablewright_door::plans::{Decider, PlanStatus, StoredPlan};
+use tablewright_door::plans::{Decider, PlanStatus, StoredPlan, effect_of};
 use tablewright_door::preview::{Preview, preview};
 use tablewright_door::{Call, Effect};
 
@@ -30,6 +30,8 @@ const QUESTION_LINES: usize = 8;
 const QUESTION_CHARACTERS: usize = 2_000;
 /// Records an answer lists of a plan.
 const LISTED: usize = 20;
+/// Records that changed since they were read that a warning names.
+const MOVED_NAMED: usize = 5;
 
 /// What somebody who was asked says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,18 @@ pub async fn preview_of(call: &Call, effect: &Effect, records: usize) -> Preview
             bases.insert(id, (schema, call.is_cloud(id)));
         }
     }
-    preview(effect, &bases, records)
+    let mut shown = preview(effect, &bases, records);
+    if let Ok(moved) = call.changed_since_read(effect).await
+        && !moved.is_empty()
+    {
+        let named: Vec<String> = moved.iter().take(MOVED_NAMED).map(ToString::to_string).collect();
+        let (count, more) = (moved.len(), if moved.len() > named.len() { ", …" } else { "" });
+        let verb = if count == 1 { "record was changed" } else { "records were changed" };
+        shown
+            .warnings
+            .push(format!("{count} {verb} by somebody else since you read them: {}{more}", named.join(", ")));
+    }
+    shown
 }
 
 /// A plan as an answer has it.
@@ -154,8 +167,7 @@ impl Entry {
     /// Asks whoever has to approve a plan, and carries it out when they do.
     async fn ask_about(&self, context: &mut CallContext, plan: StoredPlan) -> Result<Answer, Fault> {
         let plans = context.door.plans().clone();
-        let effect: Effect = serde_json::from_value(plan.effect.clone())
-            .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))?;
+        let effect = effect_of(&plan)?;
         let shown = preview_of(&context.call, &effect, LISTED).await;
         let asks = plan.asks.as_deref();
         let wait = Duration::from_secs(u64::from(plans.options().wait_seconds));
@@ -209,8 +221,7 @@ impl Entry {
     /// Carries out what is left of a plan that was begun.
     pub async fn go_on(&self, context: &mut CallContext, plan: &StoredPlan) -> Result<Answer, Fault> {
         let plans = context.door.plans().clone();
-        let effect: Effect = serde_json::from_value(plan.effect.clone())
-            .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))?;
+        let effect = effect_of(&plan)?;
         let done = context.tasks.parts(&plan.id.to_string()).await?.len();
         context.call.follow_plan(plan.id, Arc::new(effect), done);
         let given = plan.arguments.as_object().cloned().unwrap_or_default();

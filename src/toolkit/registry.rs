@@ -254,6 +254,9 @@ impl Entry {
                 () = stop.cancelled() => Err(Fault::new(Code::Cancelled, "the call was cancelled")),
             },
         };
+        if result.is_ok() && !self.wording.scope.changes() {
+            context.call.note_read();
+        }
         if matches!(result, Ok(Answer::Failed(_))) {
             context.call.refused();
         }

@@ -64,6 +64,7 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<sync::SyncBase>()
         .with::<sync::WaitForChanges>()
         .with::<changes::ApplyPlan>()
+        .with::<changes::GetPlan>()
         .with::<changes::ListChanges>()
         .with::<changes::GetRecordHistory>()
         .with::<changes::UndoChanges>()

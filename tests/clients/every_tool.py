@@ -129,7 +129,7 @@ async def use(client):
     assert refused.is_error and "lives here" in refused.content[0].text
     called.add("sync_base")
     await use_plans(client)
-    called.update(["apply_plan", "list_changes", "undo_changes", "get_record_history"])
+    called.update(["apply_plan", "get_plan", "list_changes", "undo_changes", "get_record_history"])
     await use_resources(client)
     assert called == set(tools), called ^ set(tools)
     print(f"{len(called)} tools called over protocol {client.protocol_version}")
@@ -142,6 +142,8 @@ async def use_plans(client):
     assert not planned.is_error, planned
     plan = planned.structured_content["plan"]
     assert plan["records"][0]["after"] == {"Price": 45}, plan
+    shown = await client.call_tool("get_plan", {"plan": plan["id"]})
+    assert shown.structured_content["records"] == plan["records"], shown
     done = await client.call_tool("apply_plan", {"plan": plan["id"]})
     assert not done.is_error, done
     again = await client.call_tool("apply_plan", {"plan": plan["id"]})

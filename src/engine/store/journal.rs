@@ -107,6 +107,28 @@ impl Store {
         Ok((found, false))
     }
 
+    /// Records of a base that changed after the commit `since`, by anybody but this conversation.
+    pub async fn changed_by_others(
+        &self,
+        base: BaseId,
+        since: i64,
+        session: &str,
+        most: u32,
+    ) -> Result<Vec<RecordId>, Error> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT record FROM change_records WHERE seq IN
+             (SELECT seq FROM changes WHERE base = $1 AND seq > $2 AND (session <> $3 OR session = ''))
+             ORDER BY record LIMIT $4",
+        )
+        .bind(base.to_string())
+        .bind(since)
+        .bind(session)
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
     /// Notes that these changes were taken back by another one; those that they had taken back are
     /// in force again.
     pub async fn mark_undone(&self, changes: &[i64], by: i64) -> Result<(), Error> {

@@ -68,29 +68,29 @@ pub(super) async fn absorb(
         let (author, schema) = (author.clone(), taken.schema);
         let kind = ChangeKind::Schema;
         batch.changes.push(LoggedChange {
-                base,
-                at: now,
-                author,
-                kind,
-                tables,
-                schema,
-                recomputed,
-                undoes: Vec::new(),
-            });
+            base,
+            at: now,
+            author,
+            kind,
+            tables,
+            schema,
+            recomputed,
+            undoes: Vec::new(),
+        });
     }
     if !taken.tables.is_empty() && how != How::Copied {
         let (kind, tables, schema) = (ChangeKind::Records, taken.tables, Vec::new());
         let recomputed = Vec::new();
         batch.changes.push(LoggedChange {
-                base,
-                at: now,
-                author,
-                kind,
-                tables,
-                schema,
-                recomputed,
-                undoes: Vec::new(),
-            });
+            base,
+            at: now,
+            author,
+            kind,
+            tables,
+            schema,
+            recomputed,
+            undoes: Vec::new(),
+        });
     }
     let _no_load = shared.loading.lock().await;
     let numbers = shared.store.apply(&batch).await.map_err(Fault::from)?;

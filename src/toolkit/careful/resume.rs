@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tablewright_core::{Code, Fault};
 use tablewright_door::plans::StoredPlan;
+use tablewright_door::plans::effect_of;
 use tablewright_door::rehearsal::Step;
-use tablewright_door::{Door, Effect, Rights, Tasks};
+use tablewright_door::{Door, Rights, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use super::Nobody;
@@ -53,8 +54,7 @@ async fn go_on(
         let outcome = json!({ "message": "carried out; the program ended before it could say more" });
         return door.plans().end(plan.id, true, &outcome).await;
     }
-    let effect: Effect = serde_json::from_value(plan.effect.clone())
-        .map_err(|e| Fault::new(Code::Internal, format!("plan {} cannot be read: {e}", plan.id)))?;
+    let effect = effect_of(&plan)?;
     let caller = door.plans().maker(plan).await?;
     let caller =
         caller.ok_or_else(|| Fault::new(Code::Forbidden, "the token it was made with was taken back"))?;

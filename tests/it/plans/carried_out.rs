@@ -155,6 +155,48 @@ fn a_plan_is_refused_when_something_moved() {
 }
 
 #[test]
+fn a_plan_is_shown_page_by_page() {
+    let data = Data::with_shop();
+    let mut client = data.serve(&EVERYTHING).initialize();
+    let more: Vec<Value> = (0..120).map(|n| json!({"Name": format!("made {n}")})).collect();
+    let id = plan(&mut client, "create_records", goods(json!({"records": more})));
+    let (mut names, mut skip) = (Vec::new(), json!(0));
+    while !skip.is_null() {
+        let page = client.structured("get_plan", json!({"plan": id, "skip": skip}));
+        let records = page["records"].as_array().unwrap().clone();
+        assert!(records.len() <= 50 && page["status"] == "open", "{page}");
+        names.extend(records.iter().map(|record| record["after"]["Name"].as_str().unwrap().to_owned()));
+        skip = page["next_skip"].clone();
+    }
+    assert_eq!(names, (0..120).map(|n| format!("made {n}")).collect::<Vec<_>>());
+    assert!(client.refused("get_plan", json!({"plan": "plnNever000000000"})).starts_with("unknown_plan"));
+}
+
+#[test]
+fn who_plans_on_what_they_read_is_told_what_changed_since() {
+    let data = Data::with_shop();
+    let mut client = data.serve(&EVERYTHING).initialize();
+    let mut other = data.serve(&EVERYTHING).initialize();
+    let both = || {
+        goods(json!({"records": [{"id": LAMP, "fields": {"Stock": 1}},
+                                           {"id": "recDesk0000000000", "fields": {"Stock": 2}}], "dry_run": true}))
+    };
+    let warnings = |client: &mut crate::support::Client| {
+        client.structured("update_records", both())["plan"]["warnings"].clone()
+    };
+    client.text("list_records", goods(json!({})));
+    other.structured("update_records", price(41));
+    let told = warnings(&mut client);
+    let told = told[0].as_str().unwrap_or_else(|| panic!("{told}"));
+    assert!(told.starts_with("1 record was changed") && told.contains(LAMP), "{told}");
+    // Who reads it again knows; so does who changed it.
+    client.text("get_records", goods(json!({"records": [LAMP]})));
+    assert_eq!(warnings(&mut client), Value::Null);
+    client.structured("update_records", price(42));
+    assert_eq!(warnings(&mut client), Value::Null);
+}
+
+#[test]
 fn a_plan_is_its_makers_alone() {
     let data = Data::with_shop();
     let mut maker = data.serve(&EVERYTHING).initialize();

@@ -89,7 +89,9 @@ impl Rig {
         let records = read["structuredContent"]["records"].as_array().unwrap_or_else(|| panic!("{read}"));
         let now: Vec<(&str, i64)> = records
             .iter()
-            .map(|record| (record["fields"]["Name"].as_str().unwrap(), record["fields"]["Price"].as_i64().unwrap()))
+            .map(|record| {
+                (record["fields"]["Name"].as_str().unwrap(), record["fields"]["Price"].as_i64().unwrap())
+            })
             .collect();
         assert!(now == BEFORE || now == AFTER, "half a write: {now:?}");
         now == AFTER
@@ -98,7 +100,8 @@ impl Rig {
     /// Changes of the journal, newest first: the tool and what took it back.
     fn changes(&self) -> Vec<Value> {
         let listed = self.call("list_changes", &json!({"base": "Shop"}));
-        let all = listed["structuredContent"]["changes"].as_array().unwrap_or_else(|| panic!("{listed}")).clone();
+        let all =
+            listed["structuredContent"]["changes"].as_array().unwrap_or_else(|| panic!("{listed}")).clone();
         all.into_iter().filter(|change| change["tool"] != "").collect()
     }
 }
@@ -110,7 +113,8 @@ fn go_through(rig: &Rig) {
         {"id": DESK, "fields": {"Name": AFTER[1].0, "Price": AFTER[1].1}},
     ]}));
     let planned = rig.call("update_records", &dry(update));
-    let id = planned["structuredContent"]["plan"]["id"].as_str().unwrap_or_else(|| panic!("{planned}")).to_owned();
+    let id =
+        planned["structuredContent"]["plan"]["id"].as_str().unwrap_or_else(|| panic!("{planned}")).to_owned();
     assert!(!rig.is_after());
 
     for _ in 0..5 {

@@ -61,7 +61,11 @@ fn a_damaged_plan_is_named_and_the_others_can_be_carried_out() {
         let data = Data::with_shop();
         let mut client = serve(&data);
         let bad = plan(&mut client, "update_records", price(41));
-        let good = plan(&mut client, "update_records", goods(json!({"records": [{"id": LAMP, "fields": {"Stock": 8}}]})));
+        let good = plan(
+            &mut client,
+            "update_records",
+            goods(json!({"records": [{"id": LAMP, "fields": {"Stock": 8}}]})),
+        );
         client.finish();
         tamper(&data, &format!("UPDATE plans SET {damage} WHERE id = '{bad}'"));
         let mut client = serve(&data);
@@ -74,6 +78,9 @@ fn a_damaged_plan_is_named_and_the_others_can_be_carried_out() {
         client.finish();
         let listed = data.ok(&["plan", "list", "--all", "--json"]);
         let listed: Value = serde_json::from_str(&listed).unwrap();
-        assert!(listed.as_array().unwrap().iter().any(|plan| plan["id"] == json!(good)), "{damage}: {listed}");
+        assert!(
+            listed.as_array().unwrap().iter().any(|plan| plan["id"] == json!(good)),
+            "{damage}: {listed}"
+        );
     }
 }

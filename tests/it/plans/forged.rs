@@ -83,9 +83,13 @@ fn cursors_belong_to_the_call_they_came_from() {
         ("no base64", goods(json!({"limit": 2, "cursor": "☃"}))),
     ] {
         let refused = client.refused("list_records", arguments);
-        assert!(refused.starts_with("invalid_cursor") || refused.starts_with("invalid_arguments"), "{what}: {refused}");
+        assert!(
+            refused.starts_with("invalid_cursor") || refused.starts_with("invalid_arguments"),
+            "{what}: {refused}"
+        );
     }
-    let read = client.structured("list_records", goods(json!({"limit": 2, "format": "json", "cursor": cursor})));
+    let read =
+        client.structured("list_records", goods(json!({"limit": 2, "format": "json", "cursor": cursor})));
     assert!(!read["records"].as_array().unwrap().is_empty(), "the cursor itself is good");
     for (tool, arguments) in [
         ("wait_for_changes", json!({"base": "Shop", "since": bent("AAAAAAAA"), "timeout_seconds": 0})),
@@ -110,10 +114,16 @@ fn offsets_of_the_web_api_are_no_better() {
     let get = |path: &str| http(&server.address, "GET", path, &[("Authorization", &bearer)], b"");
     let first: Value = serde_json::from_str(&get(&format!("/v0/{BASE}/{GOODS}?pageSize=2")).body).unwrap();
     let offset = first["offset"].as_str().unwrap();
-    for wrong in [bent(offset), offset[..offset.len() / 2].to_owned(), "itrAAAA/recBBBB".to_owned(), "%00".to_owned()] {
+    for wrong in
+        [bent(offset), offset[..offset.len() / 2].to_owned(), "itrAAAA/recBBBB".to_owned(), "%00".to_owned()]
+    {
         let answer = get(&format!("/v0/{BASE}/{GOODS}?pageSize=2&offset={wrong}"));
         assert_eq!(answer.status, 422, "{wrong}: {}", answer.body);
-        assert!(answer.body.contains("INVALID_OFFSET_VALUE") || answer.body.contains("ITERATOR"), "{}", answer.body);
+        assert!(
+            answer.body.contains("INVALID_OFFSET_VALUE") || answer.body.contains("ITERATOR"),
+            "{}",
+            answer.body
+        );
     }
     let other = get(&format!("/v0/{BASE}/Makers?pageSize=2&offset={offset}"));
     assert_eq!(other.status, 422, "{}", other.body);

@@ -29,8 +29,8 @@ fn serve(here: &Here) -> Client {
 /// The cells of a record where it lives; nothing when it is not there.
 fn there(data: &Data, table: &str, id: &str) -> Value {
     let mut client = data.serve(&[]).initialize();
-    let answer =
-        client.call("get_records", json!({"base": "Shop", "table": table, "records": [id], "format": "json"}));
+    let answer = client
+        .call("get_records", json!({"base": "Shop", "table": table, "records": [id], "format": "json"}));
     answer["structuredContent"]["records"][0]["fields"].clone()
 }
 
@@ -51,7 +51,10 @@ fn what_was_done_elsewhere_is_taken_back_with_new_ids() {
     let mut change = |tool: &str, arguments: Value| client.structured(tool, arguments)["change"].clone();
     let changes = [
         change("delete_records", goods(json!({"records": [LAMP]}))),
-        change("update_records", goods(json!({"records": [{"id": DESK, "fields": {"Price": 1, "Notes": null}}]}))),
+        change(
+            "update_records",
+            goods(json!({"records": [{"id": DESK, "fields": {"Price": 1, "Notes": null}}]})),
+        ),
         change("create_records", goods(json!({"records": [{"Name": "new", "Maker": [ACME]}]}))),
     ];
     assert_eq!(there(&data, "Goods", LAMP), Value::Null);
