@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tablewright_core::model::BaseId;
+use tablewright_core::model::{BaseId, RecordId};
 use tablewright_core::model::schema::find_base;
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Rights, TableView};
@@ -71,6 +71,13 @@ pub enum Command {
         /// Name, id or URL.
         base: String,
     },
+    /// Erase what is left of a record that is gone.
+    EraseRecord {
+        /// Name, id or URL of its base.
+        base: String,
+        /// Its id.
+        record: String,
+    },
     /// Make an access token.
     CreateToken {
         /// What its owner calls it.
@@ -121,6 +128,7 @@ impl Command {
             Self::EvaluateFormula { .. } => "formula eval",
             Self::ListBases => "base list",
             Self::DeleteBase { .. } => "base delete",
+            Self::EraseRecord { .. } => "base erase",
             Self::CreateToken { .. } => "token create",
             Self::ListTokens => "token list",
             Self::RevokeToken { .. } => "token revoke",
@@ -217,6 +225,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         }
         Command::Logins { command } => logins::run(app, command).await,
         Command::Audit { command } => audit::run(app, command).await,
+        Command::EraseRecord { base, record } => erase_record(app, call, &base, &record).await,
         Command::Console => Ok(json!({ "link": app.console.link()? })),
         Command::Plans { command } => plans::run(app, call, command).await,
         Command::Sync { command } => sync::run(app, call, command, progress).await,
@@ -358,4 +367,20 @@ async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bo
     let mut done = json!({"id": id, "name": name, "records": records, "file": file});
     report_files(&mut done, moved);
     Ok(done)
+}
+
+/// A record that is there, here or in Airtable, has to be deleted first.
+async fn erase_record(app: &App, call: &mut Call, base: &str, record: &str) -> Result<Value, Fault> {
+    let id: RecordId = record.trim().parse().map_err(|_| {
+        Fault::new(Code::InvalidArguments, format!("{record:?} is no record; give its id, which begins with rec"))
+    })?;
+    let held = call.base(base).await?;
+    let base = held.schema().id;
+    call.about_records([id]);
+    if held.tables().any(|table| table.slot(&id).is_some()) {
+        let message = format!("record {id} is there; delete it first. Deleting keeps what it was, erasing does not");
+        return Err(Fault::new(Code::Conflict, message));
+    }
+    let erased = app.engine.store().erase_record(base, id).await.map_err(Fault::from)?;
+    to_json(json!({ "record": id, "base": base, "erased": erased }))
 }

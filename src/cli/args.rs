@@ -322,6 +322,17 @@ pub enum Base {
         #[arg(long)]
         yes: bool,
     },
+    /// Erase what is left here of a record that was deleted: in the journal, in plans, in tasks. It
+    /// cannot be taken back.
+    Erase {
+        /// Name, id or URL.
+        base: String,
+        /// The record's id.
+        record: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Remove the copy of a base that lives in Airtable; nothing changes there.
     Forget {
         /// Name, id or URL.

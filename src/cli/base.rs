@@ -122,6 +122,21 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
             let done = administer(global, admin::Command::DeleteBase { base }).await?;
             if global.json { say(&done)? } else { say(format_args!("deleted {:?}", text(&done, "name")))? }
         }
+        Base::Erase { base, record, yes } => {
+            if !yes && !confirm(&format!("Erase what is left of record {record:?}?"))? {
+                anyhow::bail!("nothing was erased; say --yes to erase without being asked");
+            }
+            let done = administer(global, admin::Command::EraseRecord { base, record }).await?;
+            if global.json {
+                say(&done)?;
+            } else {
+                let (erased, record) = (&done["erased"], text(&done, "record"));
+                say(format_args!(
+                    "erased what was left of {record}: in {} changes, {} plans, {} tasks, {} payloads and {} comments",
+                    erased["changes"], erased["plans"], erased["tasks"], erased["payloads"], erased["comments"]
+                ))?;
+            }
+        }
         Base::Forget { base, yes } => {
             if !yes {
                 is_there(global, &base).await?;

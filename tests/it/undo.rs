@@ -280,3 +280,43 @@ fn any_writes_are_taken_back_in_any_grouping() {
         assert_same(&state(&mut client), &before, &format!("seed {seed}, by conversation"));
     }
 }
+
+#[test]
+fn what_is_left_of_a_record_can_be_erased() {
+    let data = Data::with_shop();
+    let mut client = data.serve(&EVERYTHING).initialize();
+    let secret = "Ada Lovelace, 12 St James's Square";
+    let made = client.structured("create_records", goods(json!({"records": [{"Name": secret, "Notes": secret}]})));
+    let id = made["ids"][0].as_str().unwrap().to_owned();
+    client.structured("add_comment", goods(json!({"record": id, "text": secret})));
+    let change = goods(json!({"records": [{"id": id, "fields": {"Notes": "moved"}}]}));
+    client.structured("update_records", dry(change.clone()));
+    let both = json!({"records": [{"id": id, "fields": {"Stock": 1}}, {"id": LAMP, "fields": {"Stock": 9}}]});
+    client.structured("update_records", goods(both));
+    let early = data.run(&["base", "erase", "Shop", &id, "--yes"]);
+    assert!(String::from_utf8_lossy(&early.stderr).contains("delete it first"));
+    client.structured("delete_records", goods(json!({"records": [id]})));
+    let history = |client: &mut Client| client.call("get_record_history", goods(json!({"record": id}))).to_string();
+    assert!(history(&mut client).contains("Lovelace"));
+    let said = data.ok(&["base", "erase", "Shop", &id, "--yes"]);
+    assert!(said.contains("in 4 changes, 1 plans"), "{said}");
+    assert!(!history(&mut client).contains("Lovelace"), "{}", history(&mut client));
+    // What others did in the same call is still there, and can be taken back.
+    let lamps = client.structured("get_record_history", goods(json!({"record": LAMP})));
+    assert_eq!(lamps["changes"][0]["before"]["Stock"], 3, "{lamps}");
+    client.finish();
+    data.kill_owner();
+    let mut log = data.ok(&["audit", "export"]);
+    log.retain(|c| c != ' ');
+    assert!(log.contains("\"action\":\"baseerase\"") && log.contains(&id), "that it was erased is on record");
+    data.kill_owner();
+    for entry in std::fs::read_dir(data.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(memchr::memmem::find(&bytes, b"Lovelace").is_none(), "{}", path.display());
+        }
+    }
+    assert!(!data.run(&["base", "erase", "Shop", "x", "--yes"]).status.success());
+    assert!(!data.run(&["base", "erase", "Shop", &id]).status.success(), "nobody can be asked");
+}
