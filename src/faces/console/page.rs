@@ -254,7 +254,7 @@ pub(super) fn passkeys(keys: &[StoredPasskey], form_key: &str, problem: Option<&
             input type="hidden" name="answer";
             label for="name" { "Name of a new passkey" }
             input id="name" name="name" required maxlength="60" autocomplete="off";
-            @if !keys.is_empty() { p.faint { "You are asked for one you have first, then for the new one." } }
+            @if !keys.is_empty() { p.faint { "First you show one you have, then the new one is made." } }
             p.buttons {
                 button.yes type="submit" { "Add" }
                 @if !keys.is_empty() {
