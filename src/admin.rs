@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tablewright_core::model::{BaseId, RecordId};
 use tablewright_core::model::schema::find_base;
+use tablewright_core::model::{BaseId, RecordId};
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller, Rights, TableView};
 use tablewright_engine::base::changes::Author;
@@ -372,13 +372,17 @@ async fn export(app: &App, call: &mut Call, base: &str, file: PathBuf, force: bo
 /// A record that is there, here or in Airtable, has to be deleted first.
 async fn erase_record(app: &App, call: &mut Call, base: &str, record: &str) -> Result<Value, Fault> {
     let id: RecordId = record.trim().parse().map_err(|_| {
-        Fault::new(Code::InvalidArguments, format!("{record:?} is no record; give its id, which begins with rec"))
+        Fault::new(
+            Code::InvalidArguments,
+            format!("{record:?} is no record; give its id, which begins with rec"),
+        )
     })?;
     let held = call.base(base).await?;
     let base = held.schema().id;
     call.about_records([id]);
     if held.tables().any(|table| table.slot(&id).is_some()) {
-        let message = format!("record {id} is there; delete it first. Deleting keeps what it was, erasing does not");
+        let message =
+            format!("record {id} is there; delete it first. Deleting keeps what it was, erasing does not");
         return Err(Fault::new(Code::Conflict, message));
     }
     let erased = app.engine.store().erase_record(base, id).await.map_err(Fault::from)?;

@@ -133,7 +133,11 @@ pub(super) async fn run(global: &Global, command: Base) -> anyhow::Result<()> {
                 let (erased, record) = (&done["erased"], text(&done, "record"));
                 say(format_args!(
                     "erased what was left of {record}: in {} changes, {} plans, {} tasks, {} payloads and {} comments",
-                    erased["changes"], erased["plans"], erased["tasks"], erased["payloads"], erased["comments"]
+                    erased["changes"],
+                    erased["plans"],
+                    erased["tasks"],
+                    erased["payloads"],
+                    erased["comments"]
                 ))?;
             }
         }

@@ -146,10 +146,13 @@ pub fn preview(effect: &Effect, bases: &BTreeMap<BaseId, (Arc<Base>, bool)>, rec
                     listed.map(|(at, fault)| RefusedPreview { index: *at, message: fault.message.clone() }),
                 );
             }
-            Step::Schema { changes, records, .. } => {
+            Step::Schema { changes, records, restored, .. } => {
                 requests += 1;
                 let room = MAX_LISTED.saturating_sub(out.schema.len());
                 out.schema.extend(changes.iter().take(room).map(|change| schema_words(base, change)));
+                if *restored > 0 {
+                    out.schema.push(format!("{restored} records get their cells back, or go again"));
+                }
                 if *records > 0 {
                     warn(&mut out, format!("the cells of {records} records go with it"));
                 }

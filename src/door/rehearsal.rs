@@ -53,6 +53,9 @@ pub enum Step {
         changes: Vec<SchemaChange>,
         /// Records that go with a table, or lose a cell with a field.
         records: u64,
+        /// Records that are put back with it.
+        #[serde(default)]
+        restored: u64,
     },
     /// Somebody comments on a record.
     Comment {
@@ -377,8 +380,12 @@ pub(crate) async fn edit(
             }
             _ => 0,
         };
+        let restored = match &edit {
+            SchemaEdit::PutBack { rows, .. } => rows.len() as u64,
+            _ => 0,
+        };
         let edit = draft.edit(&edit, now)?;
-        let step = Step::Schema { base, changes: edit.changes.clone(), records };
+        let step = Step::Schema { base, changes: edit.changes.clone(), records, restored };
         Ok((step, edit, Arc::new(draft.snapshot)))
     })
     .await

@@ -6,13 +6,14 @@
 //! back. It is a change like another one, and can be taken back itself.
 
 mod cloud;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 use tablewright_core::model::{BaseId, Field, FieldType, RecordId, TableId};
 use tablewright_core::{Code, Fault};
-use tablewright_engine::base::{Change, RowChange};
+use tablewright_engine::base::{Change, RowChange, TableChanges};
 use tablewright_engine::local::{Action, Restored, Write};
 use tablewright_engine::replica::Want;
 pub use tablewright_engine::store::journal::{Entry, Wanted};
@@ -127,19 +128,16 @@ impl Call {
             self.replica().fresh(base, None, Want { fresh: true, ..Want::default() }).await?;
         }
         wanted.iter().try_for_each(|entry| can_be_undone(entry, span))?;
+        let numbers = wanted.iter().map(|entry| entry.change.seq).collect();
+        let mut undone = Undone { changes: numbers, ..Undone::default() };
+        if wanted.iter().any(|entry| entry.change.kind == ChangeKind::Schema) {
+            return self.undo_with_schema(base, &wanted, on_conflict, undone).await;
+        }
         let view = self.held(base).await?;
-        let changes: Vec<&Change> = wanted.iter().map(|entry| &entry.change).collect();
-        let mut undone = Undone { changes: changes.iter().map(|c| c.seq).collect(), ..Undone::default() };
-        let (rows, conflicts) = put_back(&view, fold(&changes), on_conflict);
-        if on_conflict == OnConflict::Refuse && !conflicts.is_empty() {
-            let named: Vec<&str> = conflicts.iter().take(MAX_NAMED).map(String::as_str).collect();
-            let more = conflicts.len().saturating_sub(named.len());
-            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let message = format!(
-                "changed since: {}{rest}. Nothing was taken back; with on_conflict \"skip\" these stay as they are, with \"overwrite\" they are put back too.",
-                named.join("; ")
-            );
-            return Err(Fault::new(Code::Conflict, message));
+        let records = fold(wanted.iter().map(|entry| (&entry.change, None)));
+        let (rows, conflicts) = put_back(&view, records, on_conflict);
+        if on_conflict == OnConflict::Refuse {
+            refuse_conflicts(&conflicts)?;
         }
         undone.skipped = conflicts;
         if rows.len() > MAX_RECORDS {
@@ -189,24 +187,43 @@ fn can_be_undone(entry: &Entry, span: bool) -> Result<(), Fault> {
         return Err(Fault::new(Code::Conflict, message));
     }
     let what = match entry.change.kind {
-        ChangeKind::Records => return Ok(()),
-        ChangeKind::Schema => "changed tables or fields",
+        ChangeKind::Records | ChangeKind::Schema => return Ok(()),
         ChangeKind::Comments => "is about comments",
         ChangeKind::BaseCreated | ChangeKind::Imported => "made the base",
         ChangeKind::BaseDeleted => "deleted the base",
     };
-    let message = format!("change {seq} {what}; only changes of records can be taken back. Leave it out.");
+    let message = format!(
+        "change {seq} {what}; only changes of records, tables, fields and views can be taken back. Leave it out."
+    );
     Err(Fault::new(Code::InvalidArguments, message))
 }
 
-fn fold(changes: &[&Change]) -> BTreeMap<(TableId, RecordId), Folded> {
+/// Changes in order, each with what it took with it beside what it wrote.
+fn fold<'a>(
+    changes: impl Iterator<Item = (&'a Change, Option<&'a Vec<TableChanges>>)>,
+) -> BTreeMap<(TableId, RecordId), Folded> {
     let mut records: BTreeMap<(TableId, RecordId), Folded> = BTreeMap::new();
-    for changes in changes.iter().flat_map(|change| &change.tables) {
+    for changes in changes.flat_map(|(change, lost)| lost.into_iter().flatten().chain(&change.tables)) {
         for row in &changes.rows {
             records.entry((changes.table, row.id)).or_insert_with(|| Folded::new(row)).take(row);
         }
     }
     records
+}
+
+/// Refuses when somebody changed something since.
+fn refuse_conflicts(conflicts: &[String]) -> Result<(), Fault> {
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&str> = conflicts.iter().take(MAX_NAMED).map(String::as_str).collect();
+    let more = conflicts.len().saturating_sub(named.len());
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!(
+        "changed since: {}{rest}. Nothing was taken back; with on_conflict \"skip\" these stay as they are, with \"overwrite\" they are put back too.",
+        named.join("; ")
+    );
+    Err(Fault::new(Code::Conflict, message))
 }
 
 /// Whether a field's cells are put back. In a record that is there nobody writes the others; one

@@ -233,6 +233,7 @@ impl Group {
                 schema: Vec::new(),
                 recomputed: std::mem::take(&mut result.recomputed),
                 undoes,
+                schema_before: None,
             });
         }
         let Applied { records, created, created_elsewhere, .. } = result;
@@ -387,6 +388,7 @@ fn whole(shared: &Shared, base: BaseId, author: Author, kind: ChangeKind) -> Log
         schema: Vec::new(),
         recomputed: Vec::new(),
         undoes: Vec::new(),
+        schema_before: None,
     }
 }
 

@@ -221,7 +221,7 @@ impl Entry {
     /// Carries out what is left of a plan that was begun.
     pub async fn go_on(&self, context: &mut CallContext, plan: &StoredPlan) -> Result<Answer, Fault> {
         let plans = context.door.plans().clone();
-        let effect = effect_of(&plan)?;
+        let effect = effect_of(plan)?;
         let done = context.tasks.parts(&plan.id.to_string()).await?.len();
         context.call.follow_plan(plan.id, Arc::new(effect), done);
         let given = plan.arguments.as_object().cloned().unwrap_or_default();

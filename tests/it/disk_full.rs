@@ -71,7 +71,7 @@ fn plans_and_undo_are_whole_when_the_disk_is_full() {
         let script = format!("\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2 && {serve}");
         on_a_small_disk(data.path(), &script)
     } else {
-        let import = format!("\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2");
+        let import = "\"$PROGRAM\" base import \"$SHOP\" --data-dir \"$DIR\" >&2";
         let mut command = Command::new("sh");
         command.args(["-c", &format!("trap '' XFSZ; ulimit -f 2000; {import}; {serve}")]);
         command

@@ -158,6 +158,7 @@ impl Step {
             SchemaEdit::DeleteField { .. } => return Err(by_hand("delete a field")),
             SchemaEdit::CreateView { .. } => return Err(by_hand("make a view")),
             SchemaEdit::UpdateView { .. } => return Err(by_hand("change a view")),
+            SchemaEdit::PutBack { .. } => return Err(by_hand("take changes of tables back")),
         })
     }
 }

@@ -151,7 +151,7 @@ fn written(table: &Table, cells: &Map<String, Value>) -> (Map<String, Value>, Ve
         let Ok(field) = table.field(id) else { continue };
         match &field.kind {
             kind if kind.is_computed() => {}
-            FieldType::Attachments { .. } => left.push(field.name.clone()),
+            FieldType::Attachments => left.push(field.name.clone()),
             _ => {
                 taken.insert(id.clone(), sent(field, value));
             }

@@ -9,6 +9,8 @@ use tablewright_core::model::{Cell, FieldType, RecordId, TableId};
 use super::apply::missing_table;
 use super::draft::{Before, Draft};
 use super::links;
+use crate::base::TableChanges;
+use crate::compute::recompute_all;
 
 /// A row as it is to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,15 @@ pub struct Restored {
 }
 
 impl Draft {
+    /// Puts rows back by themselves; what changed of them.
+    pub(super) fn put_rows_back(&mut self, rows: &[Restored], now: i64) -> Result<Vec<TableChanges>, Fault> {
+        let mut before = Before::default();
+        self.restore(&mut before, rows, now, "")?;
+        let changes = self.changes(before);
+        recompute_all(&mut self.snapshot, now);
+        Ok(changes)
+    }
+
     /// Puts rows back. Both sides of links are kept in step, and links to records that are gone are
     /// left out. Gives the records that were made again.
     pub(super) fn restore(

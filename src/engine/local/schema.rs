@@ -14,9 +14,11 @@ use tablewright_core::{Code, Fault};
 use super::columns;
 use super::create;
 use super::draft::Draft;
+use super::lost::difference;
 use super::options;
-use crate::base::SchemaChange;
+use super::restore::Restored;
 use crate::base::changes::Named;
+use crate::base::{SchemaChange, TableChanges};
 use crate::compute::settle;
 
 /// Most tables of a base, fields of a table and views of a table, as in Airtable.
@@ -115,6 +117,8 @@ pub enum SchemaEdit {
     UpdateView { table: TableId, view: ViewId, change: ViewChange },
     /// A view goes.
     DeleteView { table: TableId, view: ViewId },
+    /// The schema becomes what it was, and rows as well; `undoes` are the changes that are taken back.
+    PutBack { schema: Box<Base>, rows: Vec<Restored>, undoes: Vec<i64> },
 }
 
 /// What an edit made or changed.
@@ -128,6 +132,8 @@ pub struct Edit {
     pub field: Option<FieldId>,
     /// The view it was about.
     pub view: Option<ViewId>,
+    /// Rows that were put back with it.
+    pub rows: Vec<TableChanges>,
     /// Link fields that became texts.
     pub(super) unlinked: Vec<(TableId, FieldId)>,
 }
@@ -139,12 +145,25 @@ pub(super) fn refused(message: impl Into<String>) -> Fault {
 impl Draft {
     /// Carries out an edit at `now`; the error says what to change, and then nothing is changed.
     pub fn edit(&mut self, edit: &SchemaEdit, now: i64) -> Result<Edit, Fault> {
+        if let SchemaEdit::PutBack { schema, rows, .. } = edit {
+            return self.put_schema_back(schema, rows, now);
+        }
         let defines = match edit {
             SchemaEdit::CreateTable(_) | SchemaEdit::CreateField { .. } => true,
             SchemaEdit::UpdateField { options, .. } => options.is_some(),
             _ => false,
         };
         self.carry_out(defines, now, |schema| make(schema, edit))
+    }
+
+    fn put_schema_back(&mut self, schema: &Base, rows: &[Restored], now: i64) -> Result<Edit, Fault> {
+        let mut made = self.carry_out(false, now, |held| {
+            let changes = difference(held, schema);
+            schema.clone_into(held);
+            Ok(Edit { changes, ..Edit::default() })
+        })?;
+        made.rows = self.put_rows_back(rows, now)?;
+        Ok(made)
     }
 
     /// Makes tables together: their links, lookups and rollups may name each other.
@@ -266,6 +285,8 @@ fn make(schema: &mut Base, edit: &SchemaEdit) -> Result<Edit, Fault> {
             (made.table, made.view) = (Some(*table), Some(*view));
             made.changes.push(SchemaChange::ViewChanged { table: *table, view: *view });
         }
+        // It is not made of one part of the schema; see `put_schema_back`.
+        SchemaEdit::PutBack { .. } => {}
     }
     Ok(made)
 }
@@ -415,7 +436,7 @@ fn check_filter(table: &Table, formula: &str) -> Result<(), Fault> {
     })
 }
 
-fn named_table(table: &Table) -> Named {
+pub(super) fn named_table(table: &Table) -> Named {
     Named { name: table.name.clone(), description: table.description.clone() }
 }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 use sqlx::Row as _;
 use tablewright_core::model::{BaseId, RecordId};
 
-use super::read::{read_change, select_changes};
+use super::read::{damaged, read_change, select_changes};
 use super::{Error, Store};
+use crate::base::TableChanges;
 
 /// What was erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +23,14 @@ pub struct Erased {
     pub payloads: u64,
     /// Comments.
     pub comments: u64,
+}
+
+/// What a change of the schema took with it, without a record.
+fn without(lost: &str, seq: i64, record: RecordId) -> Result<String, Error> {
+    let mut tables: Vec<TableChanges> =
+        serde_json::from_str(lost).map_err(damaged(format!("change {seq}")))?;
+    tables.iter_mut().for_each(|table| table.rows.retain(|row| row.id != record));
+    Ok(serde_json::to_string(&tables).unwrap_or_default())
 }
 
 impl Store {
@@ -45,9 +54,15 @@ impl Store {
                 table.computed.retain(|row| row.id != record);
             }
             change.tables.retain(|table| !table.rows.is_empty() || !table.computed.is_empty());
-            sqlx::query("UPDATE changes SET tables = $2 WHERE seq = $1")
+            let lost: Option<String> = sqlx::query_scalar("SELECT lost FROM changes WHERE seq = $1")
+                .bind(change.seq)
+                .fetch_one(&mut *tx)
+                .await?;
+            let lost = lost.map(|text| without(&text, change.seq, record)).transpose()?;
+            sqlx::query("UPDATE changes SET tables = $2, lost = $3 WHERE seq = $1")
                 .bind(change.seq)
                 .bind(serde_json::to_string(&change.tables).unwrap_or_default())
+                .bind(lost)
                 .execute(&mut *tx)
                 .await?;
         }
@@ -72,10 +87,12 @@ impl Store {
         ] {
             *count = sqlx::query(statement).bind(&base).bind(&id).execute(&mut *tx).await?.rows_affected();
         }
-        sqlx::query("DELETE FROM task_parts WHERE task NOT IN (SELECT id FROM tasks) AND instr(outcome, $1) > 0")
-            .bind(&id)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "DELETE FROM task_parts WHERE task NOT IN (SELECT id FROM tasks) AND instr(outcome, $1) > 0",
+        )
+        .bind(&id)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         // Pages that nothing points at any more still have what was in them, those of earlier deletions
         // too, and so has the database's own log: the file is written anew, and the log cut off.

@@ -1,12 +1,12 @@
 //! The change log as a journal: who changed what, and what was taken back.
 
 use sqlx::Row as _;
-use tablewright_core::model::{BaseId, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId, RecordId, TableId};
 
-use super::read::{read_change, select_changes};
+use super::read::{damaged, read_change, select_changes};
 use super::write::Tx;
 use super::{Error, Store};
-use crate::base::Change;
+use crate::base::{Change, TableChanges};
 
 /// Which changes; those that fit everything that is named.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +40,15 @@ pub struct Entry {
     pub change: Change,
     /// The number of the change that took it back.
     pub undone_by: Option<i64>,
+}
+
+/// What was before a change of the schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WasBefore {
+    /// Rows that lost something: as they were, and with what is left of them.
+    pub lost: Vec<TableChanges>,
+    /// The whole schema.
+    pub schema: Base,
 }
 
 /// Bytes of changes after which a page ends.
@@ -105,6 +114,36 @@ impl Store {
             found.push(Entry { change, undone_by: row.try_get(13)? });
         }
         Ok((found, false))
+    }
+
+    /// What was before a change of the schema; `None` for one from before this was kept.
+    pub async fn before_change(&self, seq: i64) -> Result<Option<WasBefore>, Error> {
+        let row: Option<(Option<String>, Option<String>)> =
+            sqlx::query_as("SELECT lost, schema_before FROM changes WHERE seq = $1")
+                .bind(seq)
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some((Some(lost), Some(schema))) = row else { return Ok(None) };
+        let bad = || damaged(format!("change {seq}"));
+        let lost = serde_json::from_str(&lost).map_err(bad())?;
+        Ok(Some(WasBefore { lost, schema: serde_json::from_str(&schema).map_err(bad())? }))
+    }
+
+    /// The number of the first change of a base's schema after `seq` that is not among `these`.
+    pub async fn schema_changed_after(
+        &self,
+        base: BaseId,
+        seq: i64,
+        these: &[i64],
+    ) -> Result<Option<i64>, Error> {
+        let later: Vec<i64> = sqlx::query_scalar(
+            "SELECT seq FROM changes WHERE base = $1 AND seq > $2 AND kind = 'schema' ORDER BY seq",
+        )
+        .bind(base.to_string())
+        .bind(seq)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(later.into_iter().find(|later| !these.contains(later)))
     }
 
     /// Records of a base that changed after the commit `since`, by anybody but this conversation.

@@ -1,5 +1,7 @@
 //! What a batch of commits writes, in one transaction.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use sqlx::{QueryBuilder, Sqlite};
 use tablewright_core::model::id::ID_LEN;
@@ -74,6 +76,17 @@ pub struct LoggedChange {
     pub recomputed: Vec<TableId>,
     /// Numbers of earlier changes that this one takes back.
     pub undoes: Vec<i64>,
+    /// What was before a change of the schema.
+    pub schema_before: Option<SchemaBefore>,
+}
+
+/// What was before a change of the schema, so that it can be taken back.
+#[derive(Debug, Clone)]
+pub struct SchemaBefore {
+    /// Rows that lost something: as they were, and with what is left of them.
+    pub lost: Vec<TableChanges>,
+    /// The whole schema.
+    pub schema: Arc<Base>,
 }
 
 impl LoggedChange {
@@ -405,8 +418,9 @@ async fn forget_comments(tx: &mut Tx, change: &LoggedChange) -> Result<(), Error
 pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64, Error> {
     let kind = serde_json::to_value(change.kind).ok();
     let (seq,): (i64,) = sqlx::query_as(
-        "INSERT INTO changes (base, at, by, kind, tables, schema, face, action, client, session, call, plan)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
+        "INSERT INTO changes (base, at, by, kind, tables, schema, face, action, client, session, call, plan,
+         lost, schema_before)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING seq",
     )
     .bind(change.base.to_string())
     .bind(change.at)
@@ -420,9 +434,13 @@ pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64
     .bind(&*change.author.session)
     .bind(&*change.author.call)
     .bind(change.author.plan.as_deref())
+    .bind(change.schema_before.as_ref().map(|was| serde_json::to_string(&was.lost).unwrap_or_default()))
+    .bind(change.schema_before.as_ref().map(|was| serde_json::to_string(&*was.schema).unwrap_or_default()))
     .fetch_one(&mut **tx)
     .await?;
-    let records: Vec<RecordId> = change.tables.iter().flat_map(|t| &t.rows).map(|row| row.id).collect();
+    let lost = change.schema_before.iter().flat_map(|was| &was.lost);
+    let records: Vec<RecordId> =
+        change.tables.iter().chain(lost).flat_map(|t| &t.rows).map(|row| row.id).collect();
     for part in records.chunks(ROWS_PER_STATEMENT) {
         let mut insert: QueryBuilder<Sqlite> =
             QueryBuilder::new("INSERT OR IGNORE INTO change_records (record, seq) ");

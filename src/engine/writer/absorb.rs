@@ -76,6 +76,7 @@ pub(super) async fn absorb(
             schema,
             recomputed,
             undoes: Vec::new(),
+            schema_before: None,
         });
     }
     if !taken.tables.is_empty() && how != How::Copied {
@@ -90,6 +91,7 @@ pub(super) async fn absorb(
             schema,
             recomputed,
             undoes: Vec::new(),
+            schema_before: None,
         });
     }
     let _no_load = shared.loading.lock().await;

@@ -11,10 +11,10 @@ use crate::Shared;
 use crate::base::changes::{Author, ChangeKind};
 use crate::base::{RowChange, SchemaChange, Snapshot, TableChanges};
 use crate::comments::Comment;
-use crate::local::Draft;
 use crate::local::schema::{Edit, SchemaEdit};
+use crate::local::{Draft, lost};
 use crate::store::comments::CommentChange;
-use crate::store::write::{AuditEntry, Batch, LoggedChange};
+use crate::store::write::{AuditEntry, Batch, LoggedChange, SchemaBefore};
 
 /// An edit of a schema, carried out.
 #[derive(Debug, Clone)]
@@ -93,6 +93,10 @@ async fn try_schema(
     by: Author,
 ) -> Result<(Draft, Batch, Edit), Fault> {
     let before = shared.snapshot(base).await?;
+    let undoes = match edit {
+        SchemaEdit::PutBack { undoes, .. } => undoes.clone(),
+        _ => Vec::new(),
+    };
     let (now, mut draft, edit) = (shared.clock.now_ms(), Draft::of(&before), edit.clone());
     // Working a whole base out again may take a while.
     let (mut draft, edit) = tokio::task::spawn_blocking(move || {
@@ -114,10 +118,14 @@ async fn try_schema(
         at: now,
         author: by,
         kind: ChangeKind::Schema,
-        tables: Vec::new(),
+        tables: edit.rows.clone(),
         schema: edit.changes.clone(),
         recomputed: after.tables.iter().map(|t| t.id).collect(),
-        undoes: Vec::new(),
+        undoes,
+        schema_before: Some(SchemaBefore {
+            lost: lost(&before, &draft.snapshot),
+            schema: before.schema.clone(),
+        }),
     });
     Ok((draft, batch, edit))
 }
@@ -142,6 +150,7 @@ pub(super) async fn comment(
                 schema: Vec::new(),
                 recomputed: Vec::new(),
                 undoes: Vec::new(),
+                schema_before: None,
             };
             let written = shared.store.change_comment(at.record, &change, &logged, line).await;
             let seq = written.map_err(Fault::from)?;

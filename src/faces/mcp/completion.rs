@@ -84,7 +84,7 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
     call.want(Want::HELD);
     let base = call.base(&base).await?;
     if kind == Kind::Named(Completes::Table) {
-        base.schema().tables.iter().for_each(|table| matches.offer(&table.name, &table.id));
+        base.schema().tables.iter().for_each(|table| matches.offer(&table.name, table.id));
         return Ok(matches.sorted());
     }
     let Some(table) = given(&names.table) else { return Ok(none) };
@@ -96,17 +96,17 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
                 .map_err(|e| Fault::new(Code::Internal, e.to_string()));
         }
         Kind::Named(Completes::Field) => {
-            view.schema().fields.iter().for_each(|f| matches.offer(&f.name, &f.id))
+            view.schema().fields.iter().for_each(|f| matches.offer(&f.name, f.id))
         }
         Kind::Named(Completes::View) => {
-            view.schema().views.iter().for_each(|v| matches.offer(&v.name, &v.id))
+            view.schema().views.iter().for_each(|v| matches.offer(&v.name, v.id))
         }
         Kind::Named(Completes::Choice) => {
             let Some(field) = given(&names.field) else { return Ok(none) };
             let choices = view.schema().field(&field)?.kind.choices().unwrap_or_default();
             // Nothing else names a choice, so one with hidden characters is not offered.
             let plain = choices.iter().filter(|choice| !choice.name.contains(is_hidden));
-            plain.for_each(|choice| matches.offer(&choice.name, &choice.id));
+            plain.for_each(|choice| matches.offer(&choice.name, choice.id));
         }
         Kind::Named(Completes::Base | Completes::Table) | Kind::Free => {}
     }

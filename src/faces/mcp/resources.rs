@@ -170,7 +170,7 @@ pub(super) async fn read(parts: &Parts, caller: Caller, uri: &str) -> Result<Rea
 
 /// A document as clients get it.
 pub(super) fn contents(place: Place, document: &Value) -> ResourceContents {
-    ResourceContents::text(json_shown(&document), place.uri()).with_mime_type(JSON)
+    ResourceContents::text(json_shown(document), place.uri()).with_mime_type(JSON)
 }
 
 fn notes(audience: &[Role], priority: f32, changed: Option<i64>) -> Annotations {

@@ -54,7 +54,7 @@ async fn go_on(
         let outcome = json!({ "message": "carried out; the program ended before it could say more" });
         return door.plans().end(plan.id, true, &outcome).await;
     }
-    let effect = effect_of(&plan)?;
+    let effect = effect_of(plan)?;
     let caller = door.plans().maker(plan).await?;
     let caller =
         caller.ok_or_else(|| Fault::new(Code::Forbidden, "the token it was made with was taken back"))?;
