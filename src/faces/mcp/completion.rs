@@ -98,9 +98,7 @@ async fn values(parts: &Parts, call: &mut Call, request: &CompleteRequestParams)
         Kind::Named(Completes::Field) => {
             view.schema().fields.iter().for_each(|f| matches.offer(&f.name, f.id))
         }
-        Kind::Named(Completes::View) => {
-            view.schema().views.iter().for_each(|v| matches.offer(&v.name, v.id))
-        }
+        Kind::Named(Completes::View) => view.schema().views.iter().for_each(|v| matches.offer(&v.name, v.id)),
         Kind::Named(Completes::Choice) => {
             let Some(field) = given(&names.field) else { return Ok(none) };
             let choices = view.schema().field(&field)?.kind.choices().unwrap_or_default();
