@@ -91,6 +91,7 @@ impl App {
         let limits = Limits {
             budgets: Budgets::new(engine.clone(), config.budget.clone()),
             circuit: Circuit::new(config.budget.circuit.clone(), notices.clone()),
+            audit_reads: config.audit.reads,
         };
         let (registry, door, tasks) = (
             Arc::new(registry),

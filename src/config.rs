@@ -38,7 +38,7 @@ pub struct Config {
     pub notify: tablewright_door::notices::Options,
     /// What may leave this machine.
     pub egress: tablewright_door::egress::Options,
-    /// The audit log's end, written down outside.
+    /// The audit log.
     pub audit: tablewright_door::anchors::Options,
     /// Files that attachment cells name.
     pub attachments: tablewright_engine::files::Options,

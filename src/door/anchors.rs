@@ -13,10 +13,12 @@ use tablewright_engine::fetch::Fetcher;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
-/// Settings of anchors of the audit log.
+/// Settings of the audit log.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Whether calls that only read, and go well, get a line; all others always do.
+    pub reads: bool,
     /// A file that gets a line for each anchor: `NUMBER:HASH` and the time. Best on another machine's
     /// disk, or one that can only be added to.
     pub anchor_file: Option<PathBuf>,
@@ -28,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { anchor_file: None, anchor_url: None, anchor_minutes: 60 }
+        Self { reads: true, anchor_file: None, anchor_url: None, anchor_minutes: 60 }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Limits {
     pub budgets: Budgets,
     /// How often the same.
     pub circuit: Circuit,
+    /// Whether calls that only read get a line in the audit log.
+    pub audit_reads: bool,
 }
 
 impl Door {
@@ -107,6 +109,7 @@ impl Door {
             told: 0,
             repeated: None,
             refused: false,
+            only_reads: false,
             mode: Mode::default(),
             want: Want::default(),
             origin: None,
@@ -145,6 +148,8 @@ pub struct Call {
     repeated: Option<Arc<str>>,
     /// It answers that everything it was given is refused.
     refused: bool,
+    /// It is of a kind that changes nothing.
+    only_reads: bool,
     pub(crate) mode: Mode,
     want: Want,
     origin: Option<Origin>,
@@ -289,6 +294,11 @@ impl Call {
         self.limits.circuit.check(&self.caller, &self.action, &digest, self.now())?;
         self.repeated = Some(digest.into());
         Ok(())
+    }
+
+    /// Notes that the call is of a kind that changes nothing.
+    pub fn only_reads(&mut self) {
+        self.only_reads = true;
     }
 
     /// Notes that the answer says that everything was refused.
@@ -500,7 +510,8 @@ impl Call {
 
     fn note(&mut self, outcome: &str) {
         self.settle_requests();
-        if !self.audited {
+        let needs_none = self.only_reads && outcome == "ok" && !self.limits.audit_reads;
+        if !self.audited && !needs_none {
             self.audited = true;
             let entry = self.entry(outcome);
             self.engine.audit(entry);

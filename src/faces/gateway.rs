@@ -146,6 +146,9 @@ impl Gateway {
         let mut caller = caller;
         caller.client = program(&head.headers);
         let mut call = self.door.call(caller, route.action());
+        if head.method == axum::http::Method::GET {
+            call.only_reads();
+        }
         let about = route.base();
         let answer = match &self.rates {
             Some(rates) if !rates.let_in(&call.caller().principal, about, call.now()) => Err(Refusal::rate()),

@@ -234,6 +234,9 @@ impl Entry {
             ask,
             surface,
         };
+        if !self.wording.scope.changes() {
+            context.call.only_reads();
+        }
         let writes = self.wording.scope.changes() && given.get(DRY_RUN) != Some(&Value::Bool(true));
         let allowed = allowed.and_then(|()| {
             if !writes {

@@ -164,3 +164,20 @@ fn anchors_are_written_down_by_themselves() {
     let wrong = data.run(&["audit", "verify", "--anchors", "/nowhere"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("/nowhere"));
 }
+
+#[test]
+fn reads_leave_no_line_where_the_settings_say_so() {
+    let data = Data::with_shop();
+    let words: Vec<&str> = ["serve"].into_iter().chain(FLAGS).collect();
+    let mut command = data.command(&words);
+    command.env("TABLEWRIGHT_AUDIT_READS", "false");
+    let mut client = Client::start(command).initialize();
+    client.text("list_records", goods(json!({})));
+    client.refused("get_records", goods(json!({"records": ["recNobody00000000"]})));
+    client.structured("update_records", price(7));
+    let lines = client.structured("query_audit_log", json!({}));
+    let told: Vec<&Value> = lines["lines"].as_array().unwrap().iter().map(|line| &line["tool"]).collect();
+    // What goes wrong has one all the same.
+    assert_eq!(told[..2], [&json!("update_records"), &json!("get_records")], "{lines}");
+    assert!(!told.contains(&&json!("list_records")), "{lines}");
+}

@@ -420,6 +420,7 @@ pub fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
     let limits = tablewright_door::Limits {
         budgets: tablewright_door::Budgets::new(engine.clone(), Default::default()),
         circuit: tablewright_door::Circuit::new(Default::default(), notices),
+        audit_reads: true,
     };
     Door::new(engine, files, replica, plans, limits)
 }

@@ -53,7 +53,10 @@ impl Guard {
     pub fn new(options: Options, entry: Entry, flags: Rights) -> Self {
         let listed = options.allowed_hosts.iter().map(|host| host_name(host));
         let hosts = LOOPBACK.into_iter().chain(listed).map(String::from).collect();
-        let origins = options.allowed_origins.iter().filter_map(|o| HeaderValue::from_str(o).ok()).collect();
+        // Pages of this very server behind a proxy come from its public address.
+        let public = options.public_url.as_deref().and_then(origin_of);
+        let allowed = options.allowed_origins.iter().cloned().chain(public);
+        let origins = allowed.filter_map(|o| HeaderValue::from_str(&o).ok()).collect();
         Self(Arc::new(Inner { options, hosts, origins, entry, flags, local: "local".into() }))
     }
 
@@ -125,6 +128,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(super) fn is_origin(text: &str) -> bool {
     let host = text.split_once("://").map_or("", |(_, host)| host);
     !host.is_empty() && !host.contains(['/', '*', '?', '#']) && HeaderValue::from_str(text).is_ok()
+}
+
+/// The origin of an address: scheme, host and port.
+fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    Some(format!("{scheme}://{}", rest.split('/').next()?))
 }
 
 /// The host name of a `Host` header, without the port.
