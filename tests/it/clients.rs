@@ -121,7 +121,7 @@ fn inspect_all(target: &[&str]) {
     let names: Vec<&str> =
         listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
     // A base that lives here has no copy to bring up to date; plans and changes have numbers of their own.
-    let others = ["sync_base", "apply_plan", "undo_changes"];
+    let others = ["sync_base", "get_plan", "apply_plan", "undo_changes"];
     assert!(others.iter().all(|tool| names.contains(tool)));
     assert_eq!(names.len(), every_call().len() + others.len());
     for (tool, arguments) in every_call() {
