@@ -511,11 +511,11 @@ impl Call {
     fn note(&mut self, outcome: &str) {
         self.settle_requests();
         let needs_none = self.only_reads && outcome == "ok" && !self.limits.audit_reads;
-        if !self.audited && !needs_none {
-            self.audited = true;
-            let entry = self.entry(outcome);
-            self.engine.audit(entry);
+        if std::mem::replace(&mut self.audited, true) || needs_none {
+            return;
         }
+        let entry = self.entry(outcome);
+        self.engine.audit(entry);
     }
 
     /// Who makes the commits of this call.

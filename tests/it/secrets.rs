@@ -43,7 +43,7 @@ fn a_server_that_logs_everything_logs_no_secret() {
     assert_eq!(http(&address, "GET", "/console", &[("Cookie", cookies.as_str())], b"").status, 200);
     data.kill_owner();
     let log = said(&mut client);
-    assert!(log.lines().count() > 20, "it did log: {log}");
+    assert!(log.contains("INSERT INTO attachments"), "it did log: {log}");
     for (what, secret) in [("token", &token), ("signature", &signature), ("code", &code), ("cookie", &cookie)]
     {
         assert!(secret.len() >= 20, "{what}: {secret}");
@@ -75,7 +75,7 @@ fn a_login_at_airtable_is_in_no_log() {
     assert!(refused.contains("laptop") && !refused.contains(&token), "{refused}");
     client.close_input();
     let log = said(&mut client);
-    assert!(log.lines().count() > 20, "it did log");
+    assert!(log.contains("SELECT"), "it did log: {log}");
     assert!(
         !log.contains(&token) && !log.contains(token.trim_start_matches("pat")),
         "the token is in the log"
