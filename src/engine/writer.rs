@@ -225,15 +225,10 @@ impl Group {
         let changed = !result.changes.is_empty();
         if changed {
             self.batch.changes.push(LoggedChange {
-                base,
-                at: shared.clock.now_ms(),
-                author: by,
-                kind: ChangeKind::Records,
                 tables: std::mem::take(&mut result.changes),
-                schema: Vec::new(),
                 recomputed: std::mem::take(&mut result.recomputed),
                 undoes,
-                schema_before: None,
+                ..LoggedChange::of(base, shared.clock.now_ms(), by, ChangeKind::Records)
             });
         }
         let Applied { records, created, created_elsewhere, .. } = result;
@@ -379,17 +374,7 @@ async fn import(
 
 /// A change that is about a base as a whole.
 fn whole(shared: &Shared, base: BaseId, author: Author, kind: ChangeKind) -> LoggedChange {
-    LoggedChange {
-        base,
-        at: shared.clock.now_ms(),
-        author,
-        kind,
-        tables: Vec::new(),
-        schema: Vec::new(),
-        recomputed: Vec::new(),
-        undoes: Vec::new(),
-        schema_before: None,
-    }
+    LoggedChange::of(base, shared.clock.now_ms(), author, kind)
 }
 
 /// Works out the fields that change with the time of day, when the base is in memory.

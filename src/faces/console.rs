@@ -9,7 +9,8 @@ mod sessions;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -49,10 +50,16 @@ struct Inner {
 type Fields = HashMap<String, String>;
 
 /// Somebody who is signed in.
-struct Person<'a> {
-    console: &'a Inner,
+struct Person {
+    console: Console,
     cookie: String,
     form_key: String,
+}
+
+/// A form of one of our pages, from somebody who is signed in.
+struct Sent {
+    person: Person,
+    fields: Fields,
 }
 
 impl Console {
@@ -154,24 +161,35 @@ fn status(fault: &Fault) -> StatusCode {
     }
 }
 
-impl Inner {
-    fn person(&self, headers: &HeaderMap) -> Option<Person<'_>> {
-        let cookie = cookie(headers)?;
-        let form_key = self.sessions.form_key(&cookie)?;
-        Some(Person { console: self, cookie, form_key })
-    }
+impl FromRequestParts<Console> for Person {
+    type Rejection = Response;
 
-    /// Whoever sent a form of ours.
-    fn sender(&self, headers: &HeaderMap, fields: &Fields) -> Result<Person<'_>, Box<Response>> {
-        let person = self.person(headers).ok_or_else(|| Box::new(not_signed_in()))?;
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
+        let cookie = cookie(&parts.headers).ok_or_else(not_signed_in)?;
+        let form_key = console.0.sessions.form_key(&cookie).ok_or_else(not_signed_in)?;
+        Ok(Self { console: console.clone(), cookie, form_key })
+    }
+}
+
+impl FromRequest<Console> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, console: &Console) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let person = Person::from_request_parts(&mut parts, console).await?;
+        let request = Request::from_parts(parts, body);
+        let form = Form::<Fields>::from_request(request, console).await;
+        let Form(fields) = form.map_err(IntoResponse::into_response)?;
         if fields.get("form_key").is_some_and(|key| *key == person.form_key) {
-            return Ok(person);
+            return Ok(Self { person, fields });
         }
         let text =
             "This form is not from a page of this console that is signed in. Go back and load it again.";
-        Err(Box::new((StatusCode::FORBIDDEN, page::message("Load it again", text)).into_response()))
+        Err((StatusCode::FORBIDDEN, page::message("Load it again", text)).into_response())
     }
+}
 
+impl Inner {
     fn origin(&self) -> &str {
         self.origin.get().map_or("", String::as_str)
     }
@@ -212,51 +230,30 @@ async fn enter(State(console): State<Console>, Query(fields): Query<Fields>) -> 
     }
 }
 
-async fn leave(State(console): State<Console>, headers: HeaderMap, Form(fields): Form<Fields>) -> Response {
-    match console.0.sender(&headers, &fields) {
-        Ok(person) => {
-            person.console.sessions.leave(&person.cookie);
-            page::message("You are signed out", "`tablewright console` prints a new link.").into_response()
-        }
-        Err(response) => *response,
-    }
+async fn leave(Sent { person, .. }: Sent) -> Response {
+    person.console.0.sessions.leave(&person.cookie);
+    page::message("You are signed out", "`tablewright console` prints a new link.").into_response()
 }
 
-async fn list(State(console): State<Console>, headers: HeaderMap) -> Response {
-    let Some(person) = console.0.person(&headers) else { return not_signed_in() };
-    let call = console.0.call("plan list");
+async fn list(person: Person) -> Response {
+    let call = person.console.0.call("plan list");
     let listed = person.listed(&call).await;
     call.finish(listed.as_ref().err().map(|fault| fault.code));
     listed.map_or_else(|fault| problem(&fault), IntoResponse::into_response)
 }
 
-async fn plan(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Query(fields): Query<Fields>,
-) -> Response {
-    let Some(person) = console.0.person(&headers) else { return not_signed_in() };
+async fn plan(person: Person, Path(id): Path<String>, Query(fields): Query<Fields>) -> Response {
     let from = fields.get("from").and_then(|from| from.parse().ok()).unwrap_or(0);
     person.plan_page(&id, from, None).await.map_or_else(|fault| problem(&fault), IntoResponse::into_response)
 }
 
-async fn decide(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
+async fn decide(Path(id): Path<String>, Sent { person, fields }: Sent) -> Response {
     let approve = match fields.get("decision").map(String::as_str) {
         Some("approve") => true,
         Some("reject") => false,
         _ => return problem(&Fault::new(Code::InvalidArguments, "decision must be approve or reject")),
     };
-    let call = console.0.call(if approve { "plan approve" } else { "plan reject" });
+    let call = person.console.0.call(if approve { "plan approve" } else { "plan reject" });
     let done = person.decide(&id, approve, &fields).await;
     call.finish(done.as_ref().err().map(|fault| fault.code));
     match done {
@@ -268,96 +265,50 @@ async fn decide(
     }
 }
 
-async fn ask_passkey(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
+async fn ask_passkey(Path(id): Path<String>, Sent { person, .. }: Sent) -> Response {
     let begun = plan_id(&id).and_then(|id| {
-        let (asking, options) = person.console.passkeys.ask(person.console.origin())?;
-        person.console.sessions.begin(&person.cookie, Ceremony::Approve(id, asking));
+        let (asking, options) = person.console.0.passkeys.ask(person.console.0.origin())?;
+        person.console.0.sessions.begin(&person.cookie, Ceremony::Approve(id, asking));
         Ok(options)
     });
     begun.map_or_else(|fault| plain(&fault), |options| axum::Json(options).into_response())
 }
 
-async fn passkeys(State(console): State<Console>, headers: HeaderMap) -> Response {
-    let Some(person) = console.0.person(&headers) else { return not_signed_in() };
+async fn passkeys(person: Person) -> Response {
     person.passkeys_page(None).await.map_or_else(|fault| problem(&fault), IntoResponse::into_response)
 }
 
-async fn make_passkey(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
+async fn make_passkey(Sent { person, fields }: Sent) -> Response {
     let options = person.make_passkey(&fields).await;
     options.map_or_else(|fault| plain(&fault), |options| axum::Json(options).into_response())
 }
 
-async fn permit(State(console): State<Console>, headers: HeaderMap, Form(fields): Form<Fields>) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
-    match person.console.passkeys.ask(person.console.origin()) {
+async fn permit(Sent { person, .. }: Sent) -> Response {
+    match person.console.0.passkeys.ask(person.console.0.origin()) {
         Ok((asking, options)) => {
-            person.console.sessions.begin(&person.cookie, Ceremony::Permit(asking));
+            person.console.0.sessions.begin(&person.cookie, Ceremony::Permit(asking));
             axum::Json(options).into_response()
         }
         Err(fault) => plain(&fault),
     }
 }
 
-async fn permitted(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
+async fn permitted(Sent { person, fields }: Sent) -> Response {
     match person.take_permit(&fields).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(fault) => plain(&fault),
     }
 }
 
-async fn add_passkey(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
-    let call = console.0.call("passkey add");
+async fn add_passkey(Sent { person, fields }: Sent) -> Response {
+    let call = person.console.0.call("passkey add");
     let added = person.add_passkey(&fields).await;
     call.finish(added.as_ref().err().map(|fault| fault.code));
     person.after_passkeys(added).await
 }
 
-async fn remove_passkey(
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
-) -> Response {
-    let person = match console.0.sender(&headers, &fields) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
-    let call = console.0.call("passkey remove");
+async fn remove_passkey(Sent { person, fields }: Sent) -> Response {
+    let call = person.console.0.call("passkey remove");
     let removed = person.remove_passkey(&fields).await;
     call.finish(removed.as_ref().err().map(|fault| fault.code));
     person.after_passkeys(removed).await
@@ -367,26 +318,26 @@ fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.get(name).map(String::as_str).unwrap_or_default()
 }
 
-impl Person<'_> {
+impl Person {
     async fn listed(&self, call: &Call) -> Result<Markup, Fault> {
-        let plans = self.console.door.plans();
+        let plans = self.console.0.door.plans();
         let (mut waiting, mut past) = (Vec::new(), Vec::new());
         for plan in plans.list(None, Some(PlanStatus::Waiting), MAX_PLANS).await? {
             if page::is_waiting(&plan, call.now()) {
-                waiting.push(self.console.row(call, plan).await);
+                waiting.push(self.console.0.row(call, plan).await);
             }
         }
         let decided = plans.list(None, None, MAX_PLANS).await?;
         for plan in decided.into_iter().filter(|plan| plan.decided_at.is_some()).take(MAX_PAST) {
-            past.push(self.console.row(call, plan).await);
+            past.push(self.console.0.row(call, plan).await);
         }
         Ok(page::list(&waiting, &past, &self.form_key))
     }
 
     async fn plan_page(&self, id: &str, from: usize, problem: Option<&str>) -> Result<Markup, Fault> {
-        let plans = self.console.door.plans();
+        let plans = self.console.0.door.plans();
         let plan = plans.get(plan_id(id)?).await?;
-        let call = self.console.call("plan show");
+        let call = self.console.0.call("plan show");
         let effect = effect_of(&plan)?;
         let mut preview = preview_of(&call, &effect, from.saturating_add(RECORDS)).await;
         preview.records.drain(..from.min(preview.records.len()));
@@ -412,12 +363,12 @@ impl Person<'_> {
     }
 
     async fn decide(&self, id: &str, approve: bool, fields: &Fields) -> Result<(), Fault> {
-        let (plans, id) = (self.console.door.plans(), plan_id(id)?);
+        let (plans, id) = (self.console.0.door.plans(), plan_id(id)?);
         let note = Some(field(fields, "note").trim()).filter(|note| !note.is_empty());
         let answer = field(fields, "answer");
-        let passkey = match (approve, answer, self.console.sessions.take(&self.cookie)) {
+        let passkey = match (approve, answer, self.console.0.sessions.take(&self.cookie)) {
             (true, answer, Some(Ceremony::Approve(asked, asking))) if !answer.is_empty() && asked == id => {
-                Some(self.console.passkeys.answered(self.console.origin(), asking, answer).await?)
+                Some(self.console.0.passkeys.answered(self.console.0.origin(), asking, answer).await?)
             }
             _ => None,
         };
@@ -425,7 +376,7 @@ impl Person<'_> {
     }
 
     async fn passkeys_page(&self, problem: Option<&str>) -> Result<Markup, Fault> {
-        let keys = self.console.passkeys.list().await?;
+        let keys = self.console.0.passkeys.list().await?;
         Ok(page::passkeys(&keys, &self.form_key, problem))
     }
 
@@ -439,8 +390,8 @@ impl Person<'_> {
 
     /// Whoever has a passkey shows it before one is added or removed.
     async fn require_permit(&self) -> Result<(), Fault> {
-        let none = self.console.passkeys.list().await?.is_empty();
-        if none || self.console.sessions.take_permit(&self.cookie) {
+        let none = self.console.0.passkeys.list().await?.is_empty();
+        if none || self.console.0.sessions.take_permit(&self.cookie) {
             return Ok(());
         }
         Err(Fault::new(Code::Forbidden, "show a passkey you have first"))
@@ -449,30 +400,35 @@ impl Person<'_> {
     async fn make_passkey(&self, fields: &Fields) -> Result<serde_json::Value, Fault> {
         self.require_permit().await?;
         let (adding, options) =
-            self.console.passkeys.add(self.console.origin(), field(fields, "name")).await?;
-        self.console.sessions.begin(&self.cookie, Ceremony::Add(adding));
+            self.console.0.passkeys.add(self.console.0.origin(), field(fields, "name")).await?;
+        self.console.0.sessions.begin(&self.cookie, Ceremony::Add(adding));
         Ok(options)
     }
 
     async fn take_permit(&self, fields: &Fields) -> Result<(), Fault> {
-        let Some(Ceremony::Permit(asking)) = self.console.sessions.take(&self.cookie) else {
+        let Some(Ceremony::Permit(asking)) = self.console.0.sessions.take(&self.cookie) else {
             return Err(Fault::new(Code::InvalidArguments, "no passkey was asked for; try again"));
         };
-        self.console.passkeys.answered(self.console.origin(), asking, field(fields, "answer")).await?;
-        self.console.sessions.permit(&self.cookie);
+        self.console.0.passkeys.answered(self.console.0.origin(), asking, field(fields, "answer")).await?;
+        self.console.0.sessions.permit(&self.cookie);
         Ok(())
     }
 
     async fn add_passkey(&self, fields: &Fields) -> Result<(), Fault> {
-        let Some(Ceremony::Add(adding)) = self.console.sessions.take(&self.cookie) else {
+        let Some(Ceremony::Add(adding)) = self.console.0.sessions.take(&self.cookie) else {
             let message = "adding a passkey needs JavaScript in this browser, and one try at a time";
             return Err(Fault::new(Code::InvalidArguments, message));
         };
-        self.console.passkeys.added(self.console.origin(), adding, field(fields, "answer")).await.map(drop)
+        self.console
+            .0
+            .passkeys
+            .added(self.console.0.origin(), adding, field(fields, "answer"))
+            .await
+            .map(drop)
     }
 
     async fn remove_passkey(&self, fields: &Fields) -> Result<(), Fault> {
         self.require_permit().await?;
-        self.console.passkeys.remove(field(fields, "name").trim()).await
+        self.console.0.passkeys.remove(field(fields, "name").trim()).await
     }
 }

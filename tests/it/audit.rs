@@ -24,7 +24,7 @@ fn with_lines() -> Data {
 }
 
 /// Runs a statement on the database behind the program's back.
-fn tamper(data: &Data, statement: &str) {
+pub fn tamper(data: &Data, statement: &str) {
     let script =
         "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as store: store.executescript(sys.argv[2])";
     let store = data.path().join("tablewright.db");

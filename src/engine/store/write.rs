@@ -90,6 +90,21 @@ pub struct SchemaBefore {
 }
 
 impl LoggedChange {
+    /// A change in which nothing is listed yet.
+    pub fn of(base: BaseId, at: i64, author: Author, kind: ChangeKind) -> Self {
+        Self {
+            base,
+            at,
+            author,
+            kind,
+            tables: Vec::new(),
+            schema: Vec::new(),
+            recomputed: Vec::new(),
+            undoes: Vec::new(),
+            schema_before: None,
+        }
+    }
+
     /// The change as its followers see it, once it has its number.
     pub fn numbered(self, seq: i64) -> Change {
         let Self { base, at, author, kind, tables, schema, recomputed, .. } = self;

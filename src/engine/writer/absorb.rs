@@ -63,35 +63,16 @@ pub(super) async fn absorb(
     batch.replica = Some((base, taken.state.to_json()));
     let rows = taken.tables.iter().map(|table| table.rows.len()).sum();
     if !taken.schema.is_empty() {
-        let tables = Vec::new();
-        let recomputed = draft.snapshot.schema.tables.iter().map(|t| t.id).collect();
-        let (author, schema) = (author.clone(), taken.schema);
-        let kind = ChangeKind::Schema;
         batch.changes.push(LoggedChange {
-            base,
-            at: now,
-            author,
-            kind,
-            tables,
-            schema,
-            recomputed,
-            undoes: Vec::new(),
-            schema_before: None,
+            schema: taken.schema,
+            recomputed: draft.snapshot.schema.tables.iter().map(|t| t.id).collect(),
+            ..LoggedChange::of(base, now, author.clone(), ChangeKind::Schema)
         });
     }
     if !taken.tables.is_empty() && how != How::Copied {
-        let (kind, tables, schema) = (ChangeKind::Records, taken.tables, Vec::new());
-        let recomputed = Vec::new();
         batch.changes.push(LoggedChange {
-            base,
-            at: now,
-            author,
-            kind,
-            tables,
-            schema,
-            recomputed,
-            undoes: Vec::new(),
-            schema_before: None,
+            tables: taken.tables,
+            ..LoggedChange::of(base, now, author, ChangeKind::Records)
         });
     }
     let _no_load = shared.loading.lock().await;

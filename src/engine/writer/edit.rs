@@ -114,10 +114,6 @@ async fn try_schema(
     batch.gone_tables =
         before.schema.tables.iter().filter(|t| !is_in(after, t.id)).map(|t| (base, t.id)).collect();
     batch.changes.push(LoggedChange {
-        base,
-        at: now,
-        author: by,
-        kind: ChangeKind::Schema,
         tables: edit.rows.clone(),
         schema: edit.changes.clone(),
         recomputed: after.tables.iter().map(|t| t.id).collect(),
@@ -126,6 +122,7 @@ async fn try_schema(
             lost: lost(&before, &draft.snapshot),
             schema: before.schema.clone(),
         }),
+        ..LoggedChange::of(base, now, by, ChangeKind::Schema)
     });
     Ok((draft, batch, edit))
 }
@@ -142,15 +139,8 @@ pub(super) async fn comment(
             let row = RowChange { id: at.record, before: None, after: None };
             let line = audit("ok");
             let logged = LoggedChange {
-                base: at.base,
-                at: shared.clock.now_ms(),
-                author: by,
-                kind: ChangeKind::Comments,
                 tables: vec![TableChanges { table: at.table, rows: vec![row], computed: Vec::new() }],
-                schema: Vec::new(),
-                recomputed: Vec::new(),
-                undoes: Vec::new(),
-                schema_before: None,
+                ..LoggedChange::of(at.base, shared.clock.now_ms(), by, ChangeKind::Comments)
             };
             let written = shared.store.change_comment(at.record, &change, &logged, line).await;
             let seq = written.map_err(Fault::from)?;

@@ -1,21 +1,11 @@
 //! Rows of the journal and of plans that somebody has damaged: what needs them is refused and says
 //! which row it is; everything else goes on.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::{EVERYTHING, LAMP, goods, lamp, plan, price};
+use crate::audit::tamper;
 use crate::support::{Client, Data};
-
-/// Runs a statement on the database behind the program's back.
-fn tamper(data: &Data, statement: &str) {
-    let script =
-        "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as store: store.executescript(sys.argv[2])";
-    let store = data.path().join("tablewright.db");
-    let done = Command::new("python3").args(["-c", script]).arg(store).arg(statement).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
 
 fn serve(data: &Data) -> Client {
     let words: Vec<&str> = EVERYTHING.into_iter().chain(["--no-daemon"]).collect();
