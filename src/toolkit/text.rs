@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use tablewright_core::{Code, Fault};
 
-/// Stands where a long cell was cut; a write that contains it is refused.
+/// Stands where a long cell was cut; a write that ends so is refused.
 pub const CUT_MARK: &str = "…[cut: ";
 
 /// Characters that are invisible, reorder text, or carry hidden text.
@@ -15,8 +15,8 @@ pub fn is_hidden(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x08 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f..=0x9f
         | 0xad | 0x034f | 0x061c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
-        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164
-        | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164
+        | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffc
         | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 
@@ -40,7 +40,8 @@ pub fn push_cell(out: &mut String, text: &str, max: usize) {
             let _ = write!(out, "{CUT_MARK}{} more characters]", text.chars().count() - n);
             return;
         }
-        if is_escaped(c) || (c == '\\' && text[at..].starts_with("\\u{")) {
+        let rest = &text[at..];
+        if is_escaped(c) || (c == '\\' && rest.starts_with("\\u{")) || rest.starts_with(CUT_MARK) {
             let _ = write!(out, "\\u{{{:X}}}", u32::from(c));
         } else {
             out.push(c);
@@ -84,11 +85,11 @@ pub fn json_shown(value: &serde_json::Value) -> String {
 /// Undoes what [`push_cell`] did to hidden characters in a text a caller sends back, and refuses
 /// text that was cut.
 pub fn accept(text: &str) -> Result<String, Fault> {
-    if text.contains(CUT_MARK) {
+    if was_cut(text) {
         return Err(Fault::new(
             Code::InvalidValue,
             format!(
-                "the text contains {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records, of that field alone and with format \"json\", then send all of it."
+                "the text ends with {CUT_MARK:?}: it was cut when it was shown. Read the whole cell with get_records, of that field alone and with format \"json\", then send all of it. A text that itself ends so is sent with \\u{{2026}} in the place of …."
             ),
         ));
     }
@@ -99,7 +100,7 @@ pub fn accept(text: &str) -> Result<String, Fault> {
         out.push_str(before);
         let shown = escape.find('}').and_then(|end| {
             let code = u32::from_str_radix(&escape[3..end], 16).ok()?;
-            char::from_u32(code).filter(|c| is_escaped(*c) || *c == '\\').map(|c| (c, end + 1))
+            char::from_u32(code).filter(|c| is_escaped(*c) || matches!(c, '\\' | '…')).map(|c| (c, end + 1))
         });
         match shown {
             Some((c, end)) => {
@@ -114,6 +115,13 @@ pub fn accept(text: &str) -> Result<String, Fault> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Whether a text ends with the mark of one that was cut.
+fn was_cut(text: &str) -> bool {
+    let Some((_, rest)) = text.trim_end().rsplit_once(CUT_MARK) else { return false };
+    let count = rest.strip_suffix(" more characters]").or_else(|| rest.strip_suffix(" characters]"));
+    count.is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A fence around untrusted text that nothing inside can close: its name is random per answer.
@@ -149,6 +157,9 @@ mod tests {
             ("one\r\ntwo", "one\\u{D}\\u{A}two"),
             ("\\u{200B}", "\\u{5C}u{200B}"),
             ("\\\\u{41} \\u{", "\\\\u{5C}u{41} \\u{5C}u{"),
+            ("…[cut: 5 more characters]", "\\u{2026}[cut: 5 more characters]"),
+            ("a …[cut: b", "a \\u{2026}[cut: b"),
+            ("a\u{2800}b…", "a\\u{2800}b…"),
         ] {
             let mut out = String::new();
             push_cell(&mut out, text, 100);
