@@ -115,7 +115,7 @@ impl Call {
     ) -> Result<(Step, Option<Comment>), Fault> {
         let now = self.now();
         let held = match edit {
-            CommentEdit::Add { .. } => None,
+            CommentEdit::Add { .. } | CommentEdit::PutBack { .. } => None,
             CommentEdit::Replace { comment, .. } | CommentEdit::Remove { comment, .. } => {
                 let all = self.comments(view, record).await?;
                 all.into_iter().find(|held| held.id == *comment)
@@ -133,7 +133,7 @@ impl Call {
                 }
                 edited
             }
-            CommentEdit::Remove { .. } => None,
+            CommentEdit::Remove { .. } | CommentEdit::PutBack { .. } => None,
         };
         let (base, table) = (view.base().schema().id, view.schema().id);
         let text = after.as_ref().map(|comment| comment.text.clone());

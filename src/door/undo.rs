@@ -6,6 +6,7 @@
 //! back. It is a change like another one, and can be taken back itself.
 
 mod cloud;
+mod comments;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -130,6 +131,9 @@ impl Call {
         wanted.iter().try_for_each(|entry| can_be_undone(entry, span))?;
         let numbers = wanted.iter().map(|entry| entry.change.seq).collect();
         let mut undone = Undone { changes: numbers, ..Undone::default() };
+        if wanted.iter().any(|entry| entry.change.kind == ChangeKind::Comments) {
+            return self.undo_comments(base, &wanted, undone).await;
+        }
         if wanted.iter().any(|entry| entry.change.kind == ChangeKind::Schema) {
             return self.undo_with_schema(base, &wanted, on_conflict, undone).await;
         }
@@ -187,14 +191,11 @@ fn can_be_undone(entry: &Entry, span: bool) -> Result<(), Fault> {
         return Err(Fault::new(Code::Conflict, message));
     }
     let what = match entry.change.kind {
-        ChangeKind::Records | ChangeKind::Schema => return Ok(()),
-        ChangeKind::Comments => "is about comments",
+        ChangeKind::Records | ChangeKind::Schema | ChangeKind::Comments => return Ok(()),
         ChangeKind::BaseCreated | ChangeKind::Imported => "made the base",
         ChangeKind::BaseDeleted => "deleted the base",
     };
-    let message = format!(
-        "change {seq} {what}; only changes of records, tables, fields and views can be taken back. Leave it out."
-    );
+    let message = format!("change {seq} {what}; that is not taken back. Leave it out.");
     Err(Fault::new(Code::InvalidArguments, message))
 }
 

@@ -39,6 +39,40 @@ pub struct Comment {
     pub other: Map<String, Value>,
 }
 
+/// A comment before and after a change, each with its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommentRow {
+    /// As it was; absent for a new one.
+    pub before: Option<(i64, Comment)>,
+    /// As it is; absent for one that is gone.
+    pub after: Option<(i64, Comment)>,
+}
+
+impl CommentRow {
+    /// Whichever there is; as it is now, if it is there.
+    pub fn comment(&self) -> Option<&Comment> {
+        self.after.as_ref().or(self.before.as_ref()).map(|(_, comment)| comment)
+    }
+}
+
+/// Refuses unless each comment is as these changes left it, and this person wrote it.
+pub fn check_put_back(held: &[(i64, Comment)], rows: &[CommentRow], by: &Person) -> Result<(), Fault> {
+    for row in rows {
+        let Some(comment) = row.comment() else { continue };
+        let now = held.iter().find(|(_, now)| now.id == comment.id).map(|(_, now)| now);
+        if now != row.after.as_ref().map(|(_, after)| after) {
+            let message = format!("comment {} was changed since; nothing was taken back.", comment.id);
+            return Err(Fault::new(Code::Conflict, message));
+        }
+        if !comment.is_by(by) {
+            let message =
+                format!("comment {} is somebody else's; only its author may change it.", comment.id);
+            return Err(Fault::new(Code::Forbidden, message));
+        }
+    }
+    Ok(())
+}
+
 impl Comment {
     /// A new comment.
     pub fn new(

@@ -75,6 +75,10 @@ impl Call {
             CommentEdit::Remove { comment, .. } => {
                 session.delete_comment(&ask, base, &table, record, comment).await.map(|_| None)
             }
+            CommentEdit::PutBack { .. } => {
+                let message = "comments in Airtable are not taken back.";
+                return Err(Fault::new(Code::InvalidArguments, message));
+            }
         };
         let done = done.map_err(Fault::from);
         self.note_answer(&done);

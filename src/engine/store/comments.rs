@@ -7,6 +7,7 @@ use tablewright_core::model::{BaseId, RecordId};
 use super::audit::write_audit;
 use super::write::{AuditEntry, LoggedChange, log_change};
 use super::{Error, Store};
+use crate::comments::CommentRow;
 
 /// Records asked for in one statement.
 const RECORDS_PER_STATEMENT: usize = 500;
@@ -20,6 +21,8 @@ pub enum CommentChange {
     Replace(i64, Value),
     /// The comments at these positions go.
     Remove(Vec<i64>),
+    /// Comments become what they were before.
+    PutBack(Vec<CommentRow>),
 }
 
 impl Store {
@@ -112,6 +115,31 @@ impl Store {
                         .execute(&mut *tx)
                         .await?;
                 }
+            }
+            CommentChange::PutBack(_) => {}
+        }
+        if let CommentChange::PutBack(rows) = change {
+            for (position, _) in rows.iter().filter_map(|row| row.after.as_ref()) {
+                sqlx::query("DELETE FROM comments WHERE base = $1 AND record = $2 AND position = $3")
+                    .bind(&base)
+                    .bind(&record)
+                    .bind(position)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            for (position, comment) in rows.iter().filter_map(|row| row.before.as_ref()) {
+                // Its place may have another comment by now; then it goes behind the others.
+                sqlx::query(
+                    "INSERT INTO comments (base, record, position, body)
+                     SELECT $1, $2, CASE WHEN SUM(position = $3) > 0 THEN MAX(position) + 1 ELSE $3 END, $4
+                     FROM comments WHERE base = $1 AND record = $2",
+                )
+                .bind(&base)
+                .bind(&record)
+                .bind(position)
+                .bind(serde_json::to_string(comment).unwrap_or_default())
+                .execute(&mut *tx)
+                .await?;
             }
         }
         let seq = log_change(&mut tx, logged).await?;

@@ -9,6 +9,7 @@ use tablewright_core::model::{BaseId, RecordId};
 use super::read::{damaged, read_change, select_changes};
 use super::{Error, Store};
 use crate::base::TableChanges;
+use crate::base::changes::ChangeKind;
 
 /// What was erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -58,6 +59,7 @@ impl Store {
                 .bind(change.seq)
                 .fetch_one(&mut *tx)
                 .await?;
+            let lost = lost.filter(|_| change.kind != ChangeKind::Comments);
             let lost = lost.map(|text| without(&text, change.seq, record)).transpose()?;
             sqlx::query("UPDATE changes SET tables = $2, lost = $3 WHERE seq = $1")
                 .bind(change.seq)

@@ -7,6 +7,7 @@ use super::read::{damaged, read_change, select_changes};
 use super::write::Tx;
 use super::{Error, Store};
 use crate::base::{Change, TableChanges};
+use crate::comments::CommentRow;
 
 /// Which changes; those that fit everything that is named.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -127,6 +128,17 @@ impl Store {
         let bad = || damaged(format!("change {seq}"));
         let lost = serde_json::from_str(&lost).map_err(bad())?;
         Ok(Some(WasBefore { lost, schema: serde_json::from_str(&schema).map_err(bad())? }))
+    }
+
+    /// Comments before and after a change of them; `None` for one from before this was kept.
+    pub async fn comments_changed(&self, seq: i64) -> Result<Option<Vec<CommentRow>>, Error> {
+        let lost: Option<Option<String>> =
+            sqlx::query_scalar("SELECT lost FROM changes WHERE seq = $1 AND kind = 'comments'")
+                .bind(seq)
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some(lost) = lost.flatten() else { return Ok(None) };
+        serde_json::from_str(&lost).map(Some).map_err(damaged(format!("change {seq}")))
     }
 
     /// The number of the first change of a base's schema after `seq` that is not among `these`.

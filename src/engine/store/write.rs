@@ -16,6 +16,7 @@ use super::upstream_writes;
 use super::{Error, Store};
 use crate::base::changes::{Author, ChangeKind};
 use crate::base::{Change, SchemaChange, Snapshot, TableChanges};
+use crate::comments::CommentRow;
 
 /// Rows per INSERT statement.
 const ROWS_PER_STATEMENT: usize = 64;
@@ -78,6 +79,8 @@ pub struct LoggedChange {
     pub undoes: Vec<i64>,
     /// What was before a change of the schema.
     pub schema_before: Option<SchemaBefore>,
+    /// Comments before and after a change of them.
+    pub comments: Vec<CommentRow>,
 }
 
 /// What was before a change of the schema, so that it can be taken back.
@@ -102,7 +105,16 @@ impl LoggedChange {
             recomputed: Vec::new(),
             undoes: Vec::new(),
             schema_before: None,
+            comments: Vec::new(),
         }
+    }
+
+    /// What taking it back needs beside its rows, as JSON.
+    fn lost(&self) -> Option<String> {
+        if !self.comments.is_empty() {
+            return serde_json::to_string(&self.comments).ok();
+        }
+        serde_json::to_string(&self.schema_before.as_ref()?.lost).ok()
     }
 
     /// The change as its followers see it, once it has its number.
@@ -449,7 +461,7 @@ pub(super) async fn log_change(tx: &mut Tx, change: &LoggedChange) -> Result<i64
     .bind(&*change.author.session)
     .bind(&*change.author.call)
     .bind(change.author.plan.as_deref())
-    .bind(change.schema_before.as_ref().map(|was| serde_json::to_string(&was.lost).unwrap_or_default()))
+    .bind(change.lost())
     .bind(change.schema_before.as_ref().map(|was| serde_json::to_string(&*was.schema).unwrap_or_default()))
     .fetch_one(&mut **tx)
     .await?;

@@ -10,7 +10,7 @@ use super::{Audit, collect};
 use crate::Shared;
 use crate::base::changes::{Author, ChangeKind};
 use crate::base::{RowChange, SchemaChange, Snapshot, TableChanges};
-use crate::comments::Comment;
+use crate::comments::{Comment, CommentRow, check_put_back};
 use crate::local::schema::{Edit, SchemaEdit};
 use crate::local::{Draft, lost};
 use crate::store::comments::CommentChange;
@@ -47,6 +47,9 @@ pub enum CommentEdit {
     Replace { author: Person, comment: CommentId, text: String, known: Vec<Person> },
     /// Takes a comment back, with its answers; only the author may.
     Remove { author: Person, comment: CommentId },
+    /// Comments become what they were; `undoes` are the changes that are taken back. Only the author
+    /// may, and only where nothing changed since.
+    PutBack { author: Person, rows: Vec<CommentRow>, undoes: Vec<i64> },
 }
 
 pub(super) async fn schema(
@@ -134,12 +137,18 @@ pub(super) async fn comment(
     by: Author,
     audit: Audit,
 ) -> Result<Comment, Fault> {
+    let undoes = match &edit {
+        CommentEdit::PutBack { undoes, .. } => undoes.clone(),
+        _ => Vec::new(),
+    };
     match try_comment(shared, at, edit).await {
-        Ok((change, comment)) => {
+        Ok((change, comment, rows)) => {
             let row = RowChange { id: at.record, before: None, after: None };
             let line = audit("ok");
             let logged = LoggedChange {
                 tables: vec![TableChanges { table: at.table, rows: vec![row], computed: Vec::new() }],
+                comments: rows,
+                undoes,
                 ..LoggedChange::of(at.base, shared.clock.now_ms(), by, ChangeKind::Comments)
             };
             let written = shared.store.change_comment(at.record, &change, &logged, line).await;
@@ -158,7 +167,7 @@ async fn try_comment(
     shared: &Shared,
     at: CommentPlace,
     edit: CommentEdit,
-) -> Result<(CommentChange, Comment), Fault> {
+) -> Result<(CommentChange, Comment, Vec<CommentRow>), Fault> {
     let snapshot = shared.snapshot(at.base).await?;
     let (table, data) = snapshot.table(at.table)?;
     if data.slot(&at.record).is_none() {
@@ -192,18 +201,34 @@ async fn try_comment(
             let parent = parent.map(&find).transpose()?;
             let parent = parent.map(|(_, comment)| comment.parent_comment_id.unwrap_or(comment.id));
             let comment = Comment::new(&author, &text, parent, &known, now)?;
-            (CommentChange::Add(json(&comment)), comment)
+            let place = held.last().map_or(0, |(position, _)| position + 1);
+            let row = CommentRow { before: None, after: Some((place, comment.clone())) };
+            (CommentChange::Add(json(&comment)), comment, vec![row])
         }
         CommentEdit::Replace { author, comment, text, known } => {
             let (position, mut comment) = own(&author, comment)?;
+            let before = Some((position, comment.clone()));
             comment.edit(&text, &known, now)?;
-            (CommentChange::Replace(position, json(&comment)), comment)
+            let row = CommentRow { before, after: Some((position, comment.clone())) };
+            (CommentChange::Replace(position, json(&comment)), comment, vec![row])
         }
         CommentEdit::Remove { author, comment } => {
             let (position, comment) = own(&author, comment)?;
             let answers = held.iter().filter(|(_, c)| c.parent_comment_id == Some(comment.id));
-            let gone = answers.map(|(position, _)| *position).chain([position]).collect();
-            (CommentChange::Remove(gone), comment)
+            let gone: Vec<(i64, Comment)> = answers.cloned().chain([(position, comment.clone())]).collect();
+            let rows = gone.iter().map(|held| CommentRow { before: Some(held.clone()), after: None });
+            let rows = rows.collect();
+            (CommentChange::Remove(gone.iter().map(|(position, _)| *position).collect()), comment, rows)
+        }
+        CommentEdit::PutBack { author, rows, .. } => {
+            check_put_back(&held, &rows, &author)?;
+            let comment = rows.iter().find_map(CommentRow::comment).cloned();
+            let comment =
+                comment.ok_or_else(|| Fault::new(Code::Internal, "there is no comment to put back"))?;
+            let turned =
+                |row: &CommentRow| CommentRow { before: row.after.clone(), after: row.before.clone() };
+            let logged = rows.iter().map(turned).collect();
+            (CommentChange::PutBack(rows), comment, logged)
         }
     })
 }
