@@ -125,7 +125,7 @@ impl Plans {
         if plan.author.principal == caller.principal { Ok(plan) } else { Err(unknown(id)) }
     }
 
-    /// The plan for the same call of this caller that waits or was approved.
+    /// The plan for the same call of this caller that waits, was approved, or is being carried out.
     pub async fn same_call(
         &self,
         caller: &Caller,

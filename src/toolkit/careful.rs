@@ -134,6 +134,13 @@ impl Entry {
         if !dry_run && let Some(plan) = plans.same_call(&caller, self.name, &arguments).await? {
             return match plan.status {
                 PlanStatus::Approved => self.carry_out(context, &plan).await,
+                // It was sent again before it was done: nothing is planned a second time.
+                PlanStatus::Applying => {
+                    let standing = plans.standing(&plan);
+                    let message =
+                        format!("plan {} for this call {standing}; get_plan says how it ends.", plan.id);
+                    Err(Fault::new(Code::Conflict, message))
+                }
                 _ => self.ask_about(context, plan).await,
             };
         }

@@ -174,7 +174,8 @@ impl Store {
         Ok(read.collect())
     }
 
-    /// The newest plan of this principal for the same call that can still be used at `now`.
+    /// The newest plan of this principal for the same call that can still be used at `now`, or is being
+    /// carried out.
     pub async fn plan_for(
         &self,
         principal: &str,
@@ -182,7 +183,7 @@ impl Store {
         now: i64,
     ) -> Result<Option<StoredPlan>, Error> {
         let row = sqlx::query(select(
-            "principal = $1 AND digest = $2 AND expires_at > $3 AND status IN ('waiting', 'approved')
+            "principal = $1 AND digest = $2 AND expires_at > $3 AND status IN ('waiting', 'approved', 'applying')
              ORDER BY created_at DESC, rowid DESC LIMIT 1",
         ))
         .bind(principal)

@@ -145,7 +145,7 @@ fn go_through(rig: &Rig) {
 
     // Undoing is a change of records as well, which a person has to approve here.
     let undo = json!({"base": "Shop", "changes": [number]});
-    for _ in 0..8 {
+    for _ in 0..40 {
         let said = rig.call("undo_changes", &undo);
         if !rig.is_after() {
             break;
