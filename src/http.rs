@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tablewright_faces::files;
 use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
-use tablewright_faces::http::{Entry, Guard, Shutdown, check_address, router, serve};
+use tablewright_faces::http::{Entry, Guard, Shutdown, Tls, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
 use tablewright_faces::sse;
 use tokio::net::TcpListener;
@@ -45,29 +45,29 @@ fn allow_files(connections: usize) {
     }
 }
 
-/// How a client on this machine reaches `address`.
-fn reachable(address: SocketAddr) -> String {
+/// How a client on this machine reaches `address` by `http` or `https`.
+fn reachable(scheme: &str, address: SocketAddr) -> String {
     match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
-        listening => format!("http://{listening}"),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("{scheme}://[::1]:{}", v6.port()),
+        listening => format!("{scheme}://{listening}"),
     }
 }
 
 /// How a person on this machine reaches it: passkeys are for names, not for numbers.
-fn by_name(address: SocketAddr) -> String {
+fn by_name(scheme: &str, address: SocketAddr) -> String {
     if address.ip().is_loopback() || address.ip().is_unspecified() {
-        return format!("http://localhost:{}", address.port());
+        return format!("{scheme}://localhost:{}", address.port());
     }
-    reachable(address)
+    reachable(scheme, address)
 }
 
 /// An owner that serves HTTP and the socket.
 pub struct Server {
     /// What it holds.
     pub owned: Owned,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it listens, such as `http://127.0.0.1:8787`.
+    pub url: String,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -82,6 +82,12 @@ impl Server {
         if no_auth {
             check_address(address, &Entry::Anyone).map_err(|e| Failed::with(Exit::Config, e))?;
         }
+        let tls = match (&config.http.tls_certificate, &config.http.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::open(certificate, key).map_err(|e| Failed::with(Exit::Config, e))?)
+            }
+            _ => None,
+        };
         let listener = bind(address).await?;
         allow_files(config.http.max_connections);
         let lock = relay::take_over(directory).await?;
@@ -111,10 +117,12 @@ impl Server {
         ];
         let routes = router(&guard, faces);
         let address = listener.local_addr()?;
-        owned.app.console.set_origin(&public_url.clone().unwrap_or_else(|| by_name(address)));
-        owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(address)));
-        let serving = tokio::spawn(serve(listener, routes, http, shutdown));
-        Ok(Self { owned, address, serving })
+        let scheme = http.scheme();
+        owned.app.console.set_origin(&public_url.clone().unwrap_or_else(|| by_name(scheme, address)));
+        owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(scheme, address)));
+        let url = format!("{scheme}://{address}");
+        let serving = tokio::spawn(serve(listener, routes, http, tls, shutdown));
+        Ok(Self { owned, url, serving })
     }
 
     /// Serves until Ctrl-C or SIGTERM.

@@ -48,6 +48,8 @@ pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
         loaded.config.data_dir =
             crate::config::default_data_dir().map(|d| d.with_file_name("tablewright-demo"));
     }
+    // Its own client knows no certificates, and nothing leaves this machine.
+    (loaded.config.http.tls_certificate, loaded.config.http.tls_key) = (None, None);
     if loaded.config.tools.toolsets.is_empty() {
         loaded.config.tools.toolsets = ["default", "formulas"].map(String::from).to_vec();
     }
@@ -57,7 +59,7 @@ pub async fn run(global: &Global, demo: Demo) -> anyhow::Result<()> {
     let server = Server::start(loaded.config, &directory, address, false).await?;
     import(&server, &directory).await?;
     let token = token(&server).await?;
-    let url = format!("http://{}/mcp", server.address);
+    let url = format!("{}/mcp", server.url);
     say(format_args!("Serving MCP on {url}\n"))?;
     tour(&url, &token).await?;
     if demo.once {

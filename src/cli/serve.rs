@@ -28,7 +28,7 @@ impl Serve {
             if self.no_auth {
                 tracing::warn!("--no-auth: every program on this machine can use this server");
             }
-            eprintln!("tablewright: serving MCP on http://{}/mcp", server.address);
+            eprintln!("tablewright: serving MCP on {}/mcp", server.url);
             return server.until_told().await;
         }
         // A wrong name is an error of this command, not of the conversation.

@@ -30,13 +30,15 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
-use tablewright_door::{Call, Door, Webhooks};
+use tablewright_door::{Call, Caller, Door, Webhooks};
 
 use self::body::Sent;
 use self::kept::Kept;
@@ -48,7 +50,7 @@ use self::refusal::Refusal;
 use self::reply::Reply;
 use self::route::Route;
 use self::upload::Addresses;
-use crate::http::Guard;
+use crate::http::{Guard, NotLetIn};
 
 /// Characters of a program's name that are kept.
 const MAX_CLIENT: usize = 100;
@@ -134,8 +136,19 @@ impl Gateway {
         if head.uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_URL {
             return Refusal::too_long(MAX_URL).response();
         }
+        match self.guard.enter(&head.headers, &head.extensions, "rest") {
+            Ok((caller, left)) => left.told(self.serve_for(Some(caller), head, body).await),
+            Err(NotLetIn::NoToken) => self.serve_for(None, head, body).await,
+            Err(NotLetIn::TooOften(standing)) => {
+                let mut response = Refusal::rate().response();
+                standing.tell(&mut response);
+                response
+            }
+        }
+    }
+
+    async fn serve_for(&self, caller: Option<Caller>, head: Parts, body: Body) -> Response {
         let path = head.uri.path();
-        let caller = self.guard.caller(&head.headers, "rest");
         let route = match Route::of(&head.method, path) {
             // What only Airtable knows is passed on to it, if there is somebody to pass it on for.
             Some(Route::Other(base)) if caller.is_none() || !self.door.is_cloud(base) => None,

@@ -2,9 +2,14 @@
 
 pub mod body;
 mod connection;
+mod exchange;
 pub mod guard;
+pub mod rate;
 pub mod serve;
 pub mod streamable;
+pub mod tls;
+
+use std::path::PathBuf;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -14,8 +19,10 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+pub(crate) use guard::NotLetIn;
 pub use guard::{Entry, Guard, check_address};
 pub use serve::{Shutdown, serve};
+pub use tls::Tls;
 
 /// Settings of the HTTP entry.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -28,11 +35,16 @@ pub struct Options {
     /// Where clients reach this server, such as `https://tables.example.org`: the start of the
     /// addresses of attachments. The listening address when left out.
     pub public_url: Option<String>,
+    /// PEM file with this server's certificate, then those that vouch for it. With it the port
+    /// speaks TLS alone. Needs `tls_key`. Read again when it changes.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the private key of that certificate, without a passphrase.
+    pub tls_key: Option<PathBuf>,
     /// Requests served at once; more wait (1 to 10,000).
     pub max_concurrent_requests: usize,
     /// Connections open at once; one more takes the place of the one idle for longest (1 to 100,000).
     pub max_connections: usize,
-    /// Seconds a request line with its headers may take to come in (1 to 3,600).
+    /// Seconds a request line with its headers, or a TLS handshake, may take to come in (1 to 3,600).
     pub header_seconds: u64,
     /// Seconds a body may take to come in (1 to 3,600).
     pub body_seconds: u64,
@@ -42,6 +54,8 @@ pub struct Options {
     pub max_sse_sessions: usize,
     /// Seconds such a conversation lasts without a message from the client (1 to 86,400).
     pub sse_idle_seconds: u64,
+    /// How many requests callers may send.
+    pub rate: rate::Options,
 }
 
 impl Default for Options {
@@ -50,6 +64,8 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             public_url: None,
+            tls_certificate: None,
+            tls_key: None,
             max_concurrent_requests: 256,
             max_connections: 2_000,
             header_seconds: 10,
@@ -57,11 +73,17 @@ impl Default for Options {
             idle_seconds: 75,
             max_sse_sessions: 200,
             sse_idle_seconds: 3_600,
+            rate: rate::Options::default(),
         }
     }
 }
 
 impl Options {
+    /// How addresses of this port begin: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_certificate.is_some() { "https" } else { "http" }
+    }
+
     /// Refuses values that are out of range: the setting and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -86,6 +108,21 @@ impl Options {
         if !self.public_url.as_ref().is_none_or(is_web) {
             return Err(("public_url", "it must be an address such as https://tables.example.org".into()));
         }
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(_), None) => {
+                return Err(("tls_key", "tls_certificate needs it; give both, or none".into()));
+            }
+            (None, Some(_)) => {
+                return Err(("tls_certificate", "tls_key needs it; give both, or none".into()));
+            }
+            _ => {}
+        }
+        let plain = self.public_url.as_ref().is_some_and(|url| url.starts_with("http://"));
+        if plain && self.tls_certificate.is_some() {
+            let reason = "it must begin with https://, since the port speaks TLS (tls_certificate)";
+            return Err(("public_url", reason.into()));
+        }
+        self.rate.check()?;
         if let Some(origin) = self.allowed_origins.iter().find(|origin| !guard::is_origin(origin)) {
             let reason = format!(
                 "{origin:?} is no origin; write scheme, host and port alone, such as https://app.example.org"
@@ -98,7 +135,7 @@ impl Options {
 
 /// Everything behind the port: `faces`, and `/healthz`. Host and Origin are checked here for all
 /// of them, pages of listed origins get their CORS headers, and the faces share one bound on
-/// requests served at once. Each face asks [`Guard::caller`] itself who is calling.
+/// requests served at once. Each face asks [`Guard::enter`] itself who is calling.
 pub fn router(guard: &Guard, faces: impl IntoIterator<Item = Router>) -> Router {
     let mut routes = faces.into_iter().fold(Router::new(), Router::merge);
     let at_once = guard.options().max_concurrent_requests;

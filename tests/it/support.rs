@@ -314,7 +314,7 @@ pub fn listen(data: &Data, args: &[&str], variables: &[(&str, &str)]) -> (Client
             break line;
         }
     };
-    let address = line.split("http://").nth(1).unwrap().trim_end_matches("/mcp").to_owned();
+    let address = line.split("://").nth(1).unwrap().trim_end_matches("/mcp").to_owned();
     (client, address)
 }
 

@@ -36,10 +36,11 @@ impl Addresses {
     /// For an answer to a request with these headers.
     pub(super) fn new(gateway: &Gateway, call: &Call, headers: &HeaderMap) -> Self {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let public = match &gateway.guard.options().public_url {
+        let options = gateway.guard.options();
+        let public = match &options.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             // Which hosts there are was checked at the entry.
-            None => format!("http://{host}"),
+            None => format!("{}://{host}", options.scheme()),
         };
         Self { files: call.files().clone(), public, now: call.now() }
     }

@@ -83,6 +83,14 @@ impl Activity {
                 .is_ok()
     }
 
+    /// The handshake is over: what came in so far was no request.
+    pub(super) fn shaken(&self) {
+        // Fails while it is being closed, and then stays so.
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            (unpack(word).0 != Phase::Closing).then(|| pack(Phase::Idle, self.now()))
+        });
+    }
+
     fn received(&self) {
         let word = self.word.load(Ordering::Acquire);
         if unpack(word).0 == Phase::Idle {
@@ -155,6 +163,12 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
+    }
+
+    /// Waits for the first byte and tells it, without taking it; `None` when none comes.
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        Ok((self.stream.peek(&mut byte).await? > 0).then_some(byte[0]))
     }
 
     fn wrote<T>(&self, result: Poll<T>) -> Poll<T> {
@@ -230,6 +244,7 @@ mod tests {
         assert_eq!(activity.phase().0, Phase::Idle);
         assert!(activity.close());
         activity.received();
+        activity.shaken();
         assert!(activity.begin().is_none(), "it is being closed");
         assert_eq!(activity.phase().0, Phase::Closing);
     }

@@ -1,16 +1,17 @@
-//! Who may come in: Host, Origin and token.
+//! Who may come in: Host, Origin, token, and how often.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tablewright_door::{Caller, Rights, Tokens};
 use tower_http::cors::CorsLayer;
 
+use super::rate::{self, Buckets, Standing};
 use super::{NOT_LET_IN, Options, refusal};
 
 /// Who is let in.
@@ -32,6 +33,45 @@ pub fn check_address(address: SocketAddr, entry: &Entry) -> Result<(), &'static 
     Ok(())
 }
 
+/// Where a request comes from: what addresses are counted by. Every connection puts it among the
+/// extensions of its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Peer(IpAddr);
+
+impl Peer {
+    /// Of a connection from `address`. A whole /64 of IPv6 is one: it belongs to one customer.
+    pub(super) fn of(address: SocketAddr) -> Self {
+        Self(match address.ip().to_canonical() {
+            IpAddr::V6(ip) if !ip.is_loopback() => {
+                Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into()
+            }
+            ip => ip,
+        })
+    }
+}
+
+/// Why somebody is not let in.
+pub(crate) enum NotLetIn {
+    /// There is no token, or it is not in force: status 401.
+    NoToken,
+    /// They asked too often: status 429.
+    TooOften(Standing),
+}
+
+/// What is left of a caller's limit; nothing when there is no limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Left(Option<Standing>);
+
+impl Left {
+    /// Says it in the headers of an answer.
+    pub(crate) fn told(self, mut response: Response) -> Response {
+        if let Some(standing) = self.0 {
+            standing.tell(&mut response);
+        }
+        response
+    }
+}
+
 /// The guard of the port, shared by all faces. Cheap to clone.
 #[derive(Clone)]
 pub struct Guard(Arc<Inner>);
@@ -43,6 +83,8 @@ struct Inner {
     entry: Entry,
     flags: Rights,
     local: Arc<str>,
+    callers: Option<Buckets<Arc<str>>>,
+    wrong_tokens: Option<Buckets<Peer>>,
 }
 
 /// Host names that always mean this machine.
@@ -57,7 +99,10 @@ impl Guard {
         let public = options.public_url.as_deref().and_then(origin_of);
         let allowed = options.allowed_origins.iter().cloned().chain(public);
         let origins = allowed.filter_map(|o| HeaderValue::from_str(&o).ok()).collect();
-        Self(Arc::new(Inner { options, hosts, origins, entry, flags, local: "local".into() }))
+        let callers = options.rate.of_callers().map(Buckets::new);
+        let wrong_tokens = options.rate.of_wrong_tokens().map(Buckets::new);
+        let local = "local".into();
+        Self(Arc::new(Inner { options, hosts, origins, entry, flags, local, callers, wrong_tokens }))
     }
 
     /// The settings of the entry.
@@ -73,6 +118,46 @@ impl Guard {
             Entry::Anyone => Some(Caller::known(inner.local.clone(), face, inner.flags, None)),
             Entry::Tokens(tokens) => tokens.check(bearer(headers)?, face, inner.flags),
         }
+    }
+
+    /// Lets in whoever sent a request with these headers and extensions, unless they ask too often.
+    /// An address that brought too many wrong tokens is not even asked for its token: what it hears
+    /// must not tell a right one from a wrong one.
+    pub(crate) fn enter(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        face: &'static str,
+    ) -> Result<(Caller, Left), NotLetIn> {
+        let wrong_tokens = self.wrong_tokens(headers, extensions);
+        if let Some((buckets, peer)) = wrong_tokens {
+            let standing = buckets.look(peer);
+            if standing.is_over {
+                return Err(NotLetIn::TooOften(standing));
+            }
+        }
+        let Some(caller) = self.caller(headers, face) else {
+            wrong_tokens.map(|(buckets, peer)| buckets.take(peer));
+            return Err(NotLetIn::NoToken);
+        };
+        let Some(callers) = &self.0.callers else { return Ok((caller, Left(None))) };
+        let standing = callers.take(&caller.principal);
+        if standing.is_over { Err(NotLetIn::TooOften(standing)) } else { Ok((caller, Left(Some(standing)))) }
+    }
+
+    /// Where a wrong token in this request counts. Requests without any do not: clients ask so to
+    /// learn that they need one.
+    fn wrong_tokens<'a>(
+        &'a self,
+        headers: &HeaderMap,
+        extensions: &'a Extensions,
+    ) -> Option<(&'a Buckets<Peer>, &'a Peer)> {
+        let buckets = self.0.wrong_tokens.as_ref()?;
+        let peer = extensions.get::<Peer>()?;
+        let counts = headers.contains_key(header::AUTHORIZATION)
+            && matches!(self.0.entry, Entry::Tokens(_))
+            && (self.0.options.rate.limit_loopback || !peer.0.is_loopback());
+        counts.then_some((buckets, peer))
     }
 
     /// What pages of listed origins may do; `None` when no origin is listed.
@@ -100,6 +185,9 @@ impl Guard {
                     HeaderName::from_static("x-tablewright-source"),
                     header::AGE,
                     header::WWW_AUTHENTICATE,
+                    header::RETRY_AFTER,
+                    rate::POLICY,
+                    rate::STANDING,
                 ])
                 .max_age(Duration::from_secs(600))
         })
@@ -160,7 +248,11 @@ pub(super) async fn check_place(State(guard): State<Guard>, request: Request, ne
         );
     }
     // A page of this very server, at a Host that is allowed, is not foreign.
-    let own = |origin: &HeaderValue| origin.to_str().ok().and_then(|o| o.strip_prefix("http://")) == host;
+    let scheme = guard.0.options.scheme();
+    let own = |origin: &HeaderValue| {
+        let parts = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        parts.is_some_and(|(given, place)| given == scheme && Some(place) == host)
+    };
     let mut origins = headers.get_all(header::ORIGIN).iter();
     if origins.any(|origin| !own(origin) && !guard.0.origins.contains(origin)) {
         return refusal(
@@ -170,4 +262,19 @@ pub(super) async fn check_place(State(guard): State<Guard>, request: Request, ne
         );
     }
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_customer_count_as_one() {
+        let of = |text: &str| Peer::of(text.parse().unwrap());
+        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:2]:9"));
+        assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
+        assert_eq!(of("[::ffff:192.0.2.1]:1"), of("192.0.2.1:2"));
+        assert_ne!(of("192.0.2.1:1"), of("192.0.2.2:1"));
+        assert!(of("[::1]:1").0.is_loopback() && of("[::ffff:127.0.0.1]:1").0.is_loopback());
+    }
 }

@@ -1,28 +1,24 @@
 //! Taking connections until told to stop.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Options;
-use super::body::Timely;
-use super::connection::{Activity, Answering, Phase, Watched};
+use super::connection::{Activity, Phase, Watched};
+use super::exchange::{One, REFUSAL_TIME, tell};
+use super::guard::Peer;
+use super::tls::Tls;
 
 /// How the entry ends, in two steps. Cheap to clone.
 #[derive(Clone, Default)]
@@ -51,26 +47,27 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_BUFFER: usize = 64 * 1024;
 /// Connections told at once that there are too many; more are just closed.
 const MAX_REFUSING: usize = 64;
-/// How long such a connection may take to hear it.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// What it hears.
+/// What it hears: status and headers, then the text.
+const UNAVAILABLE: &str = "503 Service Unavailable\r\nretry-after: 1";
 const TOO_MANY: &str = "too many connections are open; close some, or try again in a moment\n";
 
-/// Serves `router` until told to stop, then lets running requests end for a while before the cut
-/// ends what is left.
+/// Serves `router`, behind `tls` when there is one, until told to stop; then lets running requests
+/// end for a while before the cut ends what is left.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     options: Options,
+    tls: Option<Tls>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let mut open = Connections::new(router, options);
+    let _keeping = tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep())));
+    let mut open = Connections::new(router, options, tls);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => open.take(stream),
+                Ok((stream, peer)) => open.take(stream, peer),
                 Err(error) => open.not_accepted(&error).await,
             },
             Some(ended) = open.tasks.join_next_with_id() => open.ended(ended),
@@ -92,6 +89,7 @@ pub async fn serve(
 struct Connections {
     router: Router,
     options: Options,
+    tls: Option<Tls>,
     http: http1::Builder,
     opened: Instant,
     tasks: JoinSet<()>,
@@ -107,13 +105,14 @@ struct Held {
 }
 
 impl Connections {
-    fn new(router: Router, options: Options) -> Self {
+    fn new(router: Router, options: Options, tls: Option<Tls>) -> Self {
         let mut http = http1::Builder::new();
         // Time is kept by `sweep`, which costs a request nothing.
         http.header_read_timeout(None).max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
         Self {
             router,
             options,
+            tls,
             http,
             opened: Instant::now(),
             tasks: JoinSet::new(),
@@ -123,7 +122,7 @@ impl Connections {
     }
 
     /// Serves one connection more, in the place of the one idle for longest when there are too many.
-    fn take(&mut self, stream: TcpStream) {
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.ended(ended);
         }
@@ -135,10 +134,22 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let activity = Arc::new(Activity::new(self.opened));
         let (finish, finishing) = oneshot::channel();
-        let patience = Duration::from_secs(self.options.body_seconds);
-        let connection =
-            serve_one(self.http.clone(), self.router.clone(), stream, activity.clone(), patience, finishing);
-        let task = self.tasks.spawn(connection);
+        let stream = Watched::new(stream, activity.clone());
+        let one = One {
+            http: self.http.clone(),
+            router: self.router.clone(),
+            activity: activity.clone(),
+            peer: Peer::of(peer),
+            patience: Duration::from_secs(self.options.body_seconds),
+            finishing,
+        };
+        let task = match &self.tls {
+            None => self.tasks.spawn(one.serve(stream)),
+            Some(tls) => {
+                let patience = Duration::from_secs(self.options.header_seconds);
+                self.tasks.spawn(one.serve_tls(stream, tls.current(), patience))
+            }
+        };
         self.held.insert(task.id(), Held { activity, finish, task });
     }
 
@@ -172,19 +183,13 @@ impl Connections {
     fn refuse(&mut self, mut stream: TcpStream) {
         while self.refusing.try_join_next().is_some() {}
         if self.refusing.len() < MAX_REFUSING {
+            let tls = self.tls.as_ref().map(Tls::current);
             self.refusing.spawn(async move {
                 let told = async {
-                    let answer = format!(
-                        "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
-                         content-type: text/plain\r\ncontent-length: {}\r\n\r\n{TOO_MANY}",
-                        TOO_MANY.len()
-                    );
-                    stream.write_all(answer.as_bytes()).await?;
-                    stream.shutdown().await?;
-                    // Closing with a request unread would take the answer back.
-                    let mut sink = [0; 1024];
-                    while stream.read(&mut sink).await? > 0 {}
-                    io::Result::Ok(())
+                    match tls {
+                        None => tell(&mut stream, UNAVAILABLE, TOO_MANY).await,
+                        Some(tls) => tell(&mut tls.accept(stream).await?, UNAVAILABLE, TOO_MANY).await,
+                    }
                 };
                 let _ = tokio::time::timeout(REFUSAL_TIME, told).await;
             });
@@ -228,48 +233,5 @@ impl Connections {
 
     async fn all_ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-async fn serve_one(
-    http: http1::Builder,
-    router: Router,
-    stream: TcpStream,
-    activity: Arc<Activity>,
-    patience: Duration,
-    mut finishing: oneshot::Receiver<()>,
-) {
-    let io = TokioIo::new(Watched::new(stream, activity.clone()));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let begun = activity
-            .begin()
-            .map(|busy| (busy, router.clone().call(request.map(|body| Timely::of(body, patience)))));
-        async move {
-            // A connection that is being closed takes no request any more.
-            let Some((busy, answer)) = begun else { return std::future::pending().await };
-            let answer: Response<Body> = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, busy)))
-        }
-    });
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
-    let mut finish = false;
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a connection ended");
-                }
-                return;
-            }
-            told = &mut finishing, if !finish => {
-                // The other end is dropped with the connection's place: then this task is over.
-                if told.is_err() {
-                    return;
-                }
-                finish = true;
-                connection.as_mut().graceful_shutdown();
-            }
-        }
     }
 }

@@ -16,7 +16,7 @@ use tablewright_core::strict;
 use tablewright_door::Caller;
 
 use super::body::{self, Unread};
-use super::guard::{Guard, LOOPBACK};
+use super::guard::{Guard, LOOPBACK, NotLetIn};
 use super::serve::Shutdown;
 use super::{NOT_LET_IN, PARSE_ERROR, refusal};
 use crate::mcp::wire::{MAX_LINE, no_message};
@@ -156,18 +156,28 @@ fn not_a_message(body: &[u8]) -> Option<Response> {
     Some((StatusCode::BAD_REQUEST, kind, complaint).into_response())
 }
 
-/// Lets in whoever brings a token in force, and notes who they are.
+/// Lets in whoever brings a token in force and does not ask too often, and notes who they are.
 pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let Some(caller) = guard.caller(request.headers(), "mcp") else {
-        let mut response = refusal(
-            StatusCode::UNAUTHORIZED,
-            NOT_LET_IN,
-            "send a token in force as \"Authorization: Bearer …\"; `tablewright token create --name N` makes one",
-        );
-        let challenge = HeaderValue::from_static("Bearer realm=\"tablewright\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        return response;
-    };
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    match guard.enter(request.headers(), request.extensions(), "mcp") {
+        Ok((caller, left)) => {
+            request.extensions_mut().insert(caller);
+            left.told(next.run(request).await)
+        }
+        Err(NotLetIn::TooOften(standing)) => {
+            let message = format!("too many requests; try again in {} seconds", standing.next);
+            let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, NOT_LET_IN, &message);
+            standing.tell(&mut response);
+            response
+        }
+        Err(NotLetIn::NoToken) => {
+            let mut response = refusal(
+                StatusCode::UNAUTHORIZED,
+                NOT_LET_IN,
+                "send a token in force as \"Authorization: Bearer …\"; `tablewright token create --name N` makes one",
+            );
+            let challenge = HeaderValue::from_static("Bearer realm=\"tablewright\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub fn start() -> Running {
     let shutdown = Shutdown::default();
     let shared = Arc::new(Shared::default());
     let face = mcp(move || Fixture::new(shared.clone()), &guard, &shutdown);
-    runtime.spawn(serve(listener, router(&guard, [face]), options, shutdown));
+    runtime.spawn(serve(listener, router(&guard, [face]), options, None, shutdown));
     Running { url, _runtime: runtime }
 }
 
