@@ -164,7 +164,8 @@ pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Requ
             left.told(next.run(request).await)
         }
         Err(NotLetIn::TooOften(standing)) => {
-            let message = format!("too many requests; try again in {} seconds", standing.next);
+            let (next, s) = (standing.next, if standing.next == 1 { "" } else { "s" });
+            let message = format!("too many requests; try again in {next} second{s}");
             let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, NOT_LET_IN, &message);
             standing.tell(&mut response);
             response
