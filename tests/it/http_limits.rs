@@ -268,7 +268,7 @@ fn pages_of_listed_origins_may_call_and_no_others() {
     );
     assert!(
         refused.head.contains(
-            "access-control-expose-headers: mcp-session-id,x-tablewright-source,age,www-authenticate"
+            "access-control-expose-headers: mcp-session-id,x-tablewright-source,age,www-authenticate,retry-after,ratelimit-policy,ratelimit"
         )
     );
     for origin in
