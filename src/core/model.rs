@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod field;
 pub mod id;
+pub mod mask;
 pub mod person;
 pub mod reference;
 pub mod schema;
@@ -13,6 +14,7 @@ pub use id::{
     AttachmentId, BaseId, CallId, ChoiceId, CommentId, FieldId, Id, PlanId, RecordId, TableId, UserId,
     ViewId, WebhookId, WorkspaceId,
 };
+pub use mask::Mask;
 pub use person::Person;
 pub use reference::Reference;
 pub use schema::{Base, Sort, Table, View};

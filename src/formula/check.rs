@@ -58,6 +58,13 @@ pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts
             Kind::Field(name) => {
                 field = scope.find(name);
                 match field.and_then(|at| scope.field(at)) {
+                    Some(found) if found.masked => {
+                        if problems.len() < MAX_PROBLEMS {
+                            let message = masked(&found.name);
+                            problems.push(Problem::error(ProblemCode::MaskedField, node.span, message));
+                        }
+                        Kinds::ANY
+                    }
                     Some(found) => found.kinds,
                     None => {
                         if problems.len() < MAX_PROBLEMS {
@@ -81,6 +88,11 @@ pub fn resolve(tree: &Tree, scope: &Scope, problems: &mut Vec<Problem>) -> Facts
         facts.fields.push(field);
     }
     facts
+}
+
+/// What is said of a field whose values are hidden from who asks.
+pub(crate) fn masked(name: &str) -> String {
+    format!("field {name:?} is masked for you, so no formula or filter of yours may name it.")
 }
 
 /// Most different regular expressions of one formula; each one may take milliseconds to compile.

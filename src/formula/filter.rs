@@ -153,6 +153,9 @@ impl Builder<'_> {
             (Some(_), false) => return Err(format!("{op:?} takes no \"value\".")),
         };
         let known = self.scope.field(at).cloned().ok_or("there is no such field.")?;
+        if known.masked {
+            return Err(crate::check::masked(&known.name));
+        }
         let kinds = known.kinds.without(Kinds::BLANK);
         let field = self.push(Kind::Field(known.name));
         match compare {
@@ -299,7 +302,14 @@ mod tests {
         for (name, kinds) in
             [("Name", Kinds::TEXT), ("N", Kinds::NUM), ("Due", Kinds::DATE), ("Tags", Kinds::NAMES)]
         {
-            scope.add(ScopeField { name: name.into(), id: None, kinds, choices: None, items: Kinds::ANY });
+            scope.add(ScopeField {
+                name: name.into(),
+                id: None,
+                kinds,
+                choices: None,
+                items: Kinds::ANY,
+                masked: false,
+            });
         }
         scope
     }

@@ -74,6 +74,7 @@ impl Given {
                 kinds,
                 choices: None,
                 items: Kinds::ANY,
+                masked: false,
             });
             given.row.cells.push(value.own());
         }

@@ -7,7 +7,7 @@
 //! use tablewright_formula::{GivenRow, Scope, ScopeField, Kinds, Owned, Program, Work, compile};
 //!
 //! let mut scope = Scope::default();
-//! scope.add(ScopeField { name: "Price".into(), id: None, kinds: Kinds::NUM, choices: None, items: Kinds::ANY });
+//! scope.add(ScopeField { name: "Price".into(), id: None, kinds: Kinds::NUM, choices: None, items: Kinds::ANY, masked: false });
 //! let (program, _) = compile("ROUND({Price} * 1.19, 2)", &scope).unwrap();
 //! let row = GivenRow { cells: vec![Owned::Number(10.0)], ..GivenRow::default() };
 //! let arena = tablewright_formula::Bump::new();

@@ -60,6 +60,7 @@ codes! {
     BadLiteral "bad_literal" "A number or text that is not written as one.";
     UnknownFunction "unknown_function" "No such function.";
     UnknownField "unknown_field" "No such field in the table.";
+    MaskedField "masked_field" "A field whose values are hidden from who asks.";
     WrongArity "wrong_arity" "Too few or too many arguments.";
     TooLong "too_long" "The text is over its bound.";
     TooDeep "too_deep" "Parentheses or calls are nested deeper than the bound.";

@@ -20,6 +20,8 @@ pub struct ScopeField {
     pub choices: Option<Vec<String>>,
     /// What the items of its lists can be.
     pub items: Kinds,
+    /// True for a field whose cells are hidden from who asks: no formula of theirs may name it.
+    pub masked: bool,
 }
 
 /// The fields a formula may name, in the order of the table's fields.
@@ -41,6 +43,7 @@ impl Scope {
                 kinds: kinds_of(&field.kind),
                 choices: field.kind.choices().map(|all| all.iter().map(|c| c.name.clone()).collect()),
                 items: items_of(field),
+                masked: field.mask.is_some(),
             });
         }
         scope
@@ -53,7 +56,14 @@ impl Scope {
             FieldType::Lookup(_) => items_of(source),
             kind => kinds_of(kind),
         });
-        scope.add(ScopeField { name: "values".into(), id: None, kinds: Kinds::LIST, choices: None, items });
+        scope.add(ScopeField {
+            name: "values".into(),
+            id: None,
+            kinds: Kinds::LIST,
+            choices: None,
+            items,
+            masked: false,
+        });
         scope
     }
 

@@ -111,6 +111,7 @@ fn reading() {
             kinds: Kinds::NUM,
             choices: None,
             items: Kinds::ANY,
+            masked: false,
         });
     }
     let mut formula = String::from("0");

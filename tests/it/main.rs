@@ -29,6 +29,7 @@ mod http;
 mod http_limits;
 mod injection;
 mod install;
+mod lens;
 mod long_writes;
 mod mcp_clients;
 mod mcp_surface;

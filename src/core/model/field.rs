@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{ChoiceId, FieldId, TableId, ViewId};
+use super::mask::Mask;
 use crate::fault::{Code, Fault};
 
 /// One choice of a select field.
@@ -337,6 +338,8 @@ pub struct Field {
     pub options: Option<Map<String, Value>>,
     /// The typed view of type and options.
     pub kind: FieldType,
+    /// How its cells are hidden from who looks at it.
+    pub mask: Option<Mask>,
 }
 
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -380,6 +383,7 @@ impl TryFrom<RawField> for Field {
             type_name: raw.type_name,
             options: raw.options,
             kind,
+            mask: None,
         };
         // Choices without ids were given ids just now; write them back.
         if let Some(choices) = field.kind.choices() {
@@ -412,6 +416,30 @@ impl Field {
             options,
         }
         .try_into()
+    }
+
+    /// The field as somebody sees it from whom its cells are hidden: a text that nobody may ask for.
+    pub fn masked(&self, mask: Mask) -> Self {
+        let description = self.description.as_deref().map(|text| format!("{text} {}", mask.words()));
+        Self {
+            id: self.id,
+            name: self.name.clone(),
+            description: Some(description.unwrap_or_else(|| mask.words().to_owned())),
+            type_name: "singleLineText".to_owned(),
+            options: None,
+            kind: FieldType::SingleLineText,
+            mask: Some(mask),
+        }
+    }
+
+    /// Refuses a question that the cells of a masked field would answer.
+    pub fn require_unmasked(&self, what: &str) -> Result<(), Fault> {
+        if self.mask.is_none() {
+            return Ok(());
+        }
+        let message =
+            format!("field {:?} is masked for you: {what} is refused; leave the field out.", self.name);
+        Err(Fault::new(Code::Forbidden, message).about(self.name.as_str()))
     }
 
     /// Replaces the choices of a select field, in the typed view and in the options alike.

@@ -21,11 +21,29 @@ impl<T> Default for Chunks<T> {
 impl<T: Clone> Chunks<T> {
     /// `len` copies of `item`.
     pub fn filled(len: usize, item: &T) -> Self {
-        let mut chunks = Self::default();
-        for _ in 0..len {
-            chunks.push(item.clone());
+        let whole = Arc::new(vec![item.clone(); CHUNK.min(len)]);
+        let mut chunks = vec![whole; len / CHUNK];
+        if !len.is_multiple_of(CHUNK) {
+            chunks.push(Arc::new(vec![item.clone(); len % CHUNK]));
         }
-        chunks
+        Self { chunks, len }
+    }
+
+    /// True when the piece that starts at `first` is the very same in both.
+    pub fn shares(&self, other: &Self, first: usize) -> bool {
+        let piece = |chunks: &Self| chunks.chunks.get(first / CHUNK).cloned();
+        piece(self).zip(piece(other)).is_some_and(|(a, b)| Arc::ptr_eq(&a, &b))
+    }
+
+    /// Appends the piece of `other` that starts at `first`, when both are whole up to there.
+    pub fn share(&mut self, other: &Self, first: usize) -> bool {
+        let Some(piece) = other.chunks.get(first / CHUNK).filter(|_| first == self.len) else { return false };
+        if !first.is_multiple_of(CHUNK) {
+            return false;
+        }
+        self.len += piece.len();
+        self.chunks.push(piece.clone());
+        true
     }
 
     /// How many items there are.

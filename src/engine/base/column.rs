@@ -177,6 +177,36 @@ impl Column {
         self.append_even(len)
     }
 
+    /// True when the cells from `first` on, as many as a piece holds, are the very same in both.
+    pub fn shares(&self, other: &Self, first: usize) -> bool {
+        let odd = match (&self.odd, &other.odd) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.shares(b, first),
+            _ => false,
+        };
+        odd && match (&self.data, &other.data) {
+            (Data::Text(a), Data::Text(b)) => a.shares(b, first),
+            (Data::Number(a), Data::Number(b)) => a.shares(b, first),
+            (Data::Check(a), Data::Check(b)) => a.shares(b, first),
+            (Data::Instant(a), Data::Instant(b)) => a.shares(b, first),
+            (Data::Choice(a), Data::Choice(b)) => a.shares(b, first),
+            (Data::Choices(a), Data::Choices(b)) => a.shares(b, first),
+            (Data::Links(a), Data::Links(b)) => a.shares(b, first),
+            (Data::Json(a), Data::Json(b)) => a.shares(b, first),
+            _ => false,
+        }
+    }
+
+    /// A column of texts.
+    pub fn of_texts(texts: Chunks<EcoString>) -> Self {
+        Self { data: Data::Text(texts), odd: None }
+    }
+
+    /// A column of links.
+    pub fn of_links(links: Chunks<Option<Arc<[RecordId]>>>) -> Self {
+        Self { data: Data::Links(links), odd: None }
+    }
+
     /// Keeps the odd cells as long as the typed ones.
     fn append_even(&mut self, len: usize) -> bool {
         if let Some(odd) = &mut self.odd {

@@ -1,5 +1,7 @@
 //! Which rows a formula keeps.
 
+use std::sync::Arc;
+
 use tablewright_core::model::Table;
 use tablewright_core::{Code, Fault};
 use tablewright_formula::{Problem, Program, Scope, compile};
@@ -11,7 +13,7 @@ use crate::compute::{Effort, TableRows, by_column, evaluate, too_much};
 /// Conditions that all have to hold.
 #[derive(Debug, Default)]
 pub struct Filter {
-    programs: Vec<Program>,
+    programs: Vec<Arc<Program>>,
     now: i64,
 }
 
@@ -21,12 +23,17 @@ impl Filter {
         Self { programs: Vec::new(), now }
     }
 
+    /// Conditions that were compiled before.
+    pub fn of(programs: Vec<Arc<Program>>, now: i64) -> Self {
+        Self { programs, now }
+    }
+
     /// Adds a formula over the fields of the table. `place` says where it stands, for messages.
     pub fn and(mut self, scope: &Scope, formula: &str, place: &str) -> Result<Self, Fault> {
         let (program, _) = compile(formula, scope).map_err(|problems| {
             Fault::new(Code::InvalidArguments, format!("{place}: {}", Problem::joined(&problems)))
         })?;
-        self.programs.push(program);
+        self.programs.push(Arc::new(program));
         Ok(self)
     }
 
@@ -37,7 +44,7 @@ impl Filter {
 
     /// True when what it keeps changes with the time of day.
     pub fn is_volatile(&self) -> bool {
-        self.programs.iter().any(Program::is_volatile)
+        self.programs.iter().any(|program| program.is_volatile())
     }
 
     /// True when it asks when records were edited.

@@ -77,7 +77,31 @@ impl TableData {
 
     /// The slot of a record.
     pub fn slot(&self, id: &RecordId) -> Option<usize> {
-        self.index[shard(id)].get(id).map(|slot| *slot as usize)
+        let slot = *self.index[shard(id)].get(id)? as usize;
+        // The index of a table of which only some rows are seen is that of the whole.
+        self.rows.get(slot).live.then_some(slot)
+    }
+
+    /// The same table with these columns and without the rows for which `keep` says no: their cells
+    /// may still lie in the columns, but nothing leads to them.
+    pub fn seen(
+        &self,
+        columns: Vec<Column>,
+        watches: &[Option<usize>],
+        keep: Option<&[bool]>,
+        version: u64,
+    ) -> Self {
+        let mut seen = Self { columns, version, ..self.clone() };
+        seen.edits = watches
+            .iter()
+            .map(|at| at.and_then(|at| self.edits.get(at).cloned()).unwrap_or_default())
+            .collect();
+        for slot in self.slots().filter(|slot| keep.is_some_and(|keep| !keep[*slot])) {
+            let row = Row { live: false, ..*self.rows.get(slot) };
+            seen.rows.set(slot, row);
+            seen.live -= 1;
+        }
+        seen
     }
 
     /// What the row in `slot` has beside its cells.

@@ -137,7 +137,14 @@ fn a_formula_has_so_many_patterns_and_a_filter_so_many_values() {
     assert_eq!(rejected(&patterns.join(" + ")), "too_long");
     assert!(matches!(outcome(&patterns[..100].join(" + "), json!({})), Outcome::Value(_)));
     let mut scope = Scope::default();
-    scope.add(ScopeField { name: "N".into(), id: None, kinds: Kinds::NUM, choices: None, items: Kinds::ANY });
+    scope.add(ScopeField {
+        name: "N".into(),
+        id: None,
+        kinds: Kinds::NUM,
+        choices: None,
+        items: Kinds::ANY,
+        masked: false,
+    });
     let values: Vec<usize> = (0..1_000).collect();
     let error = filter::build(&json!({"field": "N", "op": "in", "value": values}), &scope).unwrap_err();
     assert!(error.contains("at most 1000"), "{error}");
