@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod logins;
 pub mod plans;
+pub mod policy;
 pub mod sync;
 
 use std::path::{Path, PathBuf};
@@ -111,6 +112,11 @@ pub enum Command {
         /// What.
         command: plans::Command,
     },
+    /// Something about policies.
+    Policy {
+        /// What.
+        command: policy::Command,
+    },
     /// Something about the copies of bases in Airtable.
     Sync {
         /// What.
@@ -136,6 +142,7 @@ impl Command {
             Self::Audit { command } => command.name(),
             Self::Console => "console",
             Self::Plans { command } => command.name(),
+            Self::Policy { command } => command.name(),
             Self::Sync { command } => command.name(),
         }
     }
@@ -228,6 +235,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
         Command::EraseRecord { base, record } => erase_record(app, call, &base, &record).await,
         Command::Console => Ok(json!({ "link": app.console.link()? })),
         Command::Plans { command } => plans::run(app, call, command).await,
+        Command::Policy { command } => policy::run(app, command).await,
         Command::Sync { command } => sync::run(app, call, command, progress).await,
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tablewright_door::{
-    Budgets, Circuit, Door, Egress, Limits, Notices, Passkeys, Plans, Tasks, Tokens, Webhooks, anchors,
+    Budgets, Circuit, Door, Egress, Limits, Notices, Passkeys, Plans, Policies, Tasks, Tokens, Webhooks,
+    anchors,
 };
 use tablewright_engine::Engine;
 use tablewright_engine::airtable::Airtable;
@@ -87,6 +88,8 @@ impl App {
         let webhooks =
             Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone(), egress.clone()).await?;
         let notices = Notices::default();
+        let named = registry.entries().iter().map(|tool| tool.name.to_owned()).collect();
+        let policies = Policies::open(engine.clone(), tokens.clone(), named).await?;
         let plans = Plans::new(engine.clone(), config.approval.clone(), notices.clone());
         let limits = Limits {
             budgets: Budgets::new(engine.clone(), config.budget.clone()),
@@ -95,7 +98,7 @@ impl App {
         };
         let (registry, door, tasks) = (
             Arc::new(registry),
-            Door::new(engine.clone(), files.clone(), replica.clone(), plans, limits),
+            Door::new(engine.clone(), files.clone(), replica.clone(), plans, policies, limits),
             Tasks::new(engine.clone()),
         );
         let going_on = tablewright_tools::bulk::go_on(&door, &tasks).await?;

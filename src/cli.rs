@@ -12,6 +12,7 @@ mod formula;
 mod generate;
 mod install;
 mod plan;
+mod policy;
 mod progress;
 mod read_file;
 mod serve;
@@ -66,6 +67,7 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
         Command::Plan(command) => plan::run(&global, command).await,
+        Command::Policy(command) => policy::run(&global, command).await,
         Command::Console { open } => console::run(&global, open).await,
         Command::Audit(command) => audit::run(&global, command).await,
         Command::Formula(command) => formula::run(&global, command).await,

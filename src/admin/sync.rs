@@ -122,7 +122,7 @@ async fn wait(
     let mut follow = call.follow(base, since).await?;
     loop {
         let news = follow.next(None, AT_ONCE).await?;
-        if news.records.is_empty() && !news.schema && !news.more && Instant::now() < deadline {
+        if news.records.is_empty() && news.schema.is_empty() && !news.more && Instant::now() < deadline {
             tokio::time::timeout_at(deadline, follow.wait()).await.unwrap_or(Ok(()))?;
             continue;
         }

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use serde_json::{Map, Value, json};
+use tablewright_door::policy::file::Verb;
 
 use super::install::Client;
 use crate::config::{self, Loaded};
@@ -129,6 +131,9 @@ pub enum Command {
     /// See, approve and reject writes that wait for a person.
     #[command(subcommand)]
     Plan(Plan),
+    /// Say who may see and do what: check, apply and explain policies.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Print a link that signs you in, once, to the pages where writes are approved.
     Console {
         /// Open it in the browser instead.
@@ -364,6 +369,59 @@ pub enum Token {
         /// Name or id.
         token: String,
     },
+}
+
+/// What to do about policies.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Read a policy file and ask its tests; nothing is changed.
+    Check {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Make a file the policy in force, unless a test of its own fails.
+    Apply {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Print the file in force.
+    Show {
+        /// That of an earlier version instead.
+        #[arg(long)]
+        version: Option<i64>,
+    },
+    /// List the versions, newest first.
+    History,
+    /// Say whether somebody may do something, and by which rule.
+    Explain {
+        /// Who: person:EMAIL, service:NAME, token:NAME, client:ID or local.
+        who: String,
+        /// What they do.
+        #[arg(value_parser = verb())]
+        verb: Verb,
+        /// Name or id of the base.
+        base: String,
+        /// Name or id of a table.
+        table: Option<String>,
+        /// Name or id of a field.
+        field: Option<String>,
+        /// The tool they use.
+        #[arg(long)]
+        tool: Option<String>,
+        /// When, like 2026-01-31T12:00:00Z; now when left out.
+        #[arg(long)]
+        at: Option<String>,
+    },
+    /// Ask the tests of a file, or of the policy in force.
+    Test {
+        /// The file; - is standard input.
+        file: Option<PathBuf>,
+    },
+}
+
+fn verb() -> impl TypedValueParser<Value = Verb> {
+    PossibleValuesParser::new(Verb::ALL.map(Verb::as_str))
+        .map(|text| Verb::ALL.into_iter().find(|verb| verb.as_str() == text).unwrap_or(Verb::Read))
 }
 
 /// What to do with the audit log.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tablewright_door::Rights;
 use tablewright_door::access::Need;
+use tablewright_door::policy::file::PolicyFile;
 use tablewright_engine::base_file::BaseFile;
 use tablewright_faces::mcp::wire_tool;
 use tablewright_toolkit::arguments::schema_of;
@@ -90,6 +91,7 @@ fn files(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     }
     files.insert("schemas/files/config.json".into(), pretty(&Value::Object(schema_of::<Config>())));
     files.insert("schemas/files/base.json".into(), pretty(&Value::Object(schema_of::<BaseFile>())));
+    files.insert("schemas/files/policy.json".into(), pretty(&Value::Object(schema_of::<PolicyFile>())));
     tablewright_formula::verify().map_err(anyhow::Error::msg)?;
     files.insert("prompts/shared/formula_reference.md".into(), tablewright_formula::reference());
     let guide = std::fs::read_to_string(root.join(GUIDE))?;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use serde_json::{Map, Value};
-use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{Base, BaseId, CallId, RecordId, TableId};
+use tablewright_core::model::{BaseId, CallId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::{Ask, Tally};
 use tablewright_engine::base::Change;
@@ -15,7 +13,7 @@ use tablewright_engine::base::changes::Author;
 use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
 use tablewright_engine::replica::{Replica, Source, Want};
-use tablewright_engine::{AuditEntry, Engine, Snapshot};
+use tablewright_engine::{AuditEntry, Engine};
 use tokio::sync::broadcast;
 
 use crate::access::Caller;
@@ -27,9 +25,10 @@ use crate::live::Origin;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::plans::Plans;
+use crate::policy::Policies;
 use crate::reads::Reads;
 use crate::tasks::TaskPart;
-use crate::view::{BaseView, TableView};
+use crate::view::TableView;
 
 /// Most records an audit line names.
 const MAX_NOTED: usize = 1_000;
@@ -41,6 +40,7 @@ pub struct Door {
     files: Files,
     replica: Replica,
     plans: Plans,
+    policies: Policies,
     limits: Limits,
     reads: Reads,
 }
@@ -58,8 +58,24 @@ pub struct Limits {
 
 impl Door {
     /// The door to everything `engine`, `files` and `replica` hold.
-    pub fn new(engine: Engine, files: Files, replica: Replica, plans: Plans, limits: Limits) -> Self {
-        Self { engine, files, replica, plans, limits, reads: Reads::default() }
+    pub fn new(
+        engine: Engine,
+        files: Files,
+        replica: Replica,
+        plans: Plans,
+        policies: Policies,
+        limits: Limits,
+    ) -> Self {
+        Self { engine, files, replica, plans, policies, limits, reads: Reads::default() }
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The plans.
@@ -81,13 +97,6 @@ impl Door {
         self.engine.feed()
     }
 
-    /// A base as it is now, to find out what a change means for those who were let in to see it.
-    /// Nothing is written down about it.
-    pub async fn peek(&self, base: BaseId) -> Result<BaseView, Fault> {
-        let snapshot = self.engine.snapshot(base).await?;
-        Ok(BaseView::new(snapshot, self.replica.source(base)))
-    }
-
     /// Somebody waits for changes of a base; to be called again and again.
     pub fn touch(&self, base: BaseId) {
         self.replica.touch(base);
@@ -100,6 +109,7 @@ impl Door {
             files: self.files.clone(),
             replica: self.replica.clone(),
             plans: self.plans.clone(),
+            policies: self.policies.clone(),
             limits: self.limits.clone(),
             reads: self.reads.clone(),
             seen: None,
@@ -132,6 +142,7 @@ pub struct Call {
     files: Files,
     replica: Replica,
     plans: Plans,
+    policies: Policies,
     limits: Limits,
     reads: Reads,
     /// The last commit that what the call reads has.
@@ -193,43 +204,6 @@ impl Call {
         self.base = Some(base);
     }
 
-    /// The bases the caller may see, by name.
-    pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
-        let all = self.engine.bases();
-        if self.caller.profile.is_none() {
-            return all;
-        }
-        Arc::new(all.iter().filter(|(id, _)| self.sees(*id)).cloned().collect())
-    }
-
-    /// Whether the caller may know of a base.
-    pub(crate) fn sees(&self, base: BaseId) -> bool {
-        let Some(profile) = &self.caller.profile else { return true };
-        self.replica.login_of(base).is_some_and(|login| *login == **profile)
-    }
-
-    /// Refuses a base the caller may not know of, in the words for one that is not there.
-    pub(crate) fn require_seen(&self, base: BaseId) -> Result<(), Fault> {
-        if self.sees(base) {
-            return Ok(());
-        }
-        find_base(&self.bases(), &base.to_string()).map(drop)
-    }
-
-    /// The tables and fields of a base, without reading its records.
-    pub async fn schema(&self, base: BaseId) -> Result<Arc<Base>, Fault> {
-        self.require_seen(base)?;
-        if let Some(draft) = self.draft(base) {
-            return Ok(draft.schema.clone());
-        }
-        self.engine.schema(base).await
-    }
-
-    /// The records of a base, when it is in memory already.
-    pub fn records(&self, base: BaseId) -> Option<usize> {
-        self.engine.in_memory(base).filter(|_| self.sees(base)).map(|snapshot| snapshot.records())
-    }
-
     /// How fresh what the call reads has to be, where it comes from Airtable.
     pub fn want(&mut self, want: Want) {
         self.want = want;
@@ -242,6 +216,24 @@ impl Call {
 
     pub(crate) fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    /// The policies.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The tool or command that is used.
+    pub(crate) fn action(&self) -> &str {
+        &self.action
+    }
+
+    pub(crate) fn note_seen(&mut self, change: i64) {
+        self.seen = Some(change);
+    }
+
+    pub(crate) fn note_table(&mut self, table: TableId) {
+        self.table = Some(table);
     }
 
     /// The table of the call, and the last commit that was read of it.
@@ -322,58 +314,6 @@ impl Call {
         &self.replica
     }
 
-    /// The base named `wanted`: id, name or URL.
-    pub async fn base(&mut self, wanted: &str) -> Result<BaseView, Fault> {
-        let id = self.find(wanted)?;
-        self.replica.fresh(id, None, self.want).await?;
-        let view = self.held(id).await?;
-        self.note_held(view.source());
-        Ok(view)
-    }
-
-    /// The id of the base named `wanted`.
-    fn find(&mut self, wanted: &str) -> Result<BaseId, Fault> {
-        let bases = self.bases();
-        let (id, _) = find_base(&bases, wanted)?;
-        self.base = Some(*id);
-        Ok(*id)
-    }
-
-    /// A base as it is held now.
-    pub(crate) async fn held(&self, base: BaseId) -> Result<BaseView, Fault> {
-        // The source first: what is read afterwards is at least as new.
-        let source = self.replica.source(base);
-        let held = match self.draft(base) {
-            Some(draft) => draft,
-            None => self.engine.snapshot(base).await?,
-        };
-        Ok(BaseView::new(held, source))
-    }
-
-    /// When a base came into the store, in milliseconds since the epoch.
-    pub async fn created(&self, base: &BaseView) -> Result<i64, Fault> {
-        let created = self.engine.store().created(base.schema().id).await.map_err(Fault::from)?;
-        Ok(created.unwrap_or_default())
-    }
-
-    /// A table of a base, each by id, name or URL.
-    pub async fn table(&mut self, base: &str, table: &str) -> Result<TableView, Fault> {
-        let base = self.find(base)?;
-        let mut held = self.held(base).await?;
-        let mut id = held.schema().table(table).map(|table| table.id);
-        if held.is_cloud() {
-            // A table that is not known may have come since.
-            self.replica.fresh(base, id.as_ref().ok().copied(), self.want).await?;
-            held = self.held(base).await?;
-            id = held.schema().table(table).map(|table| table.id);
-        }
-        self.note_held(held.source());
-        self.seen = Some(held.change());
-        let id = id?;
-        self.table = Some(id);
-        held.table_by_id(id)
-    }
-
     /// Plans a write to the table of `view`.
     pub fn plan(&self, view: &TableView, action: Action, options: WriteOptions) -> Result<Plan, Fault> {
         Plan::new(view, action, options, self.caller.rights)
@@ -403,22 +343,27 @@ impl Call {
 
     async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
         self.require_seen(plan.base)?;
+        let mut refused = BTreeMap::new();
+        self.narrow(plan, &mut refused).await?;
         let view = self.held(plan.base).await?.table_by_id(plan.table())?;
         // People and files of a base that lives in Airtable are Airtable's to know.
         if !view.base().is_cloud() {
             let typecast = plan.write.typecast;
             people::complete(self, &view, &mut plan.write.action, typecast).await?;
         }
-        Ok(attachments::take_in(&self.files, &view, &mut plan.write.action).await)
+        let mut problems = attachments::take_in(&self.files, &view, &mut plan.write.action).await;
+        problems.refused.append(&mut refused);
+        Ok(problems)
     }
 
     /// Commits a plan without the records that are refused already; the outcome has them too.
     async fn commit(
         &mut self,
         mut plan: Plan,
-        refused: BTreeMap<usize, Fault>,
+        mut refused: BTreeMap<usize, Fault>,
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
+        let tried = self.try_rules(&plan, &mut refused).await?;
         attachments::leave_out(&mut plan, &refused)?;
         if let Some(done) = self.rehearsed(&plan).await {
             let mut outcome = done?;
@@ -426,7 +371,8 @@ impl Call {
             return Ok(outcome);
         }
         self.about_records(plan.write.action.ids());
-        let expect = self.admit(&plan).await?;
+        let planned = self.admit(&plan).await?;
+        let expect = if planned.is_empty() { tried } else { planned };
         let is_cloud = self.replica.holds(plan.base);
         let amounts = amounts(&plan.write.action, is_cloud);
         self.spend(amounts).await?;
@@ -456,24 +402,6 @@ impl Call {
         self.unspend(if amounts[0] > 0 { [refused_now, 0, 0] } else { [0, refused_now, 0] });
         attachments::put_back(&mut outcome, refused);
         Ok(outcome)
-    }
-
-    /// For each record of an upsert the one it is about, as the base is now; `None` for a new one.
-    pub async fn match_upsert(
-        &self,
-        view: &TableView,
-        on: &[String],
-        records: &[(Option<RecordId>, Map<String, Value>)],
-        typecast: bool,
-    ) -> Result<Vec<Result<Option<RecordId>, Fault>>, Fault> {
-        let (base, table) = (view.base().schema().id, view.schema().id);
-        self.engine.match_upsert(base, table, on, records, typecast).await
-    }
-
-    /// The base at the moment of `snapshot`, as the caller sees it: what a write of theirs left.
-    pub fn view_of(&self, snapshot: Arc<Snapshot>) -> BaseView {
-        let source = self.replica.source(snapshot.schema.id);
-        BaseView::new(snapshot, source)
     }
 
     /// The audit line of a commit is written by the commit itself.

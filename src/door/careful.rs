@@ -56,6 +56,23 @@ impl Call {
         }
     }
 
+    /// What of an effect the caller may see.
+    pub async fn effect_as_seen(&self, effect: &Effect) -> Result<Effect, Fault> {
+        let mut shown = effect.clone();
+        for step in &mut shown.steps {
+            let Step::Records { base, tables, choices, .. } = step else { continue };
+            let Ok(whole) = self.engine().snapshot(*base).await else { continue };
+            let reach = self.reach(&whole);
+            let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { continue };
+            *tables = lens.changes(&whole, tables, self.now())?;
+            choices.retain(|new| {
+                let table = lens.schema().table_by_id(new.table);
+                table.is_some_and(|table| table.field(&new.field).is_ok_and(|field| field.mask.is_none()))
+            });
+        }
+        Ok(shown)
+    }
+
     /// What the call writes was worked out, and nobody has to approve it.
     pub fn clear(&mut self) {
         self.mode = Mode::Cleared;
@@ -118,7 +135,7 @@ impl Call {
     }
 
     async fn try_write(&self, base: BaseId, write: Write) -> Result<(Step, Outcome), Fault> {
-        let held = self.held(base).await?.snapshot();
+        let held = self.whole(base).await?;
         rehearsal::write(held, write, self.now(), self.caller().principal.to_string()).await
     }
 
@@ -131,8 +148,8 @@ impl Call {
         if !self.rehearses() {
             return None;
         }
-        let done = match self.held(base).await {
-            Ok(held) => rehearsal::edit(held.snapshot(), edit.clone(), self.now()).await,
+        let done = match self.whole(base).await {
+            Ok(held) => rehearsal::edit(held, edit.clone(), self.now()).await,
             Err(fault) => Err(fault),
         };
         Some(done.map(|(step, edit, draft)| {
@@ -173,7 +190,7 @@ impl Call {
         if !following && !judged {
             return Ok(());
         }
-        let held = self.held(base).await?.snapshot();
+        let held = self.whole(base).await?;
         let (step, ..) = rehearsal::edit(held, edit.clone(), self.now()).await?;
         self.admit_step(step).await
     }

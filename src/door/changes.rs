@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tablewright_core::model::{BaseId, FieldId, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId, FieldId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::Engine;
 use tablewright_engine::base::changes::ChangeKind;
-use tablewright_engine::base::{Change, RowChange};
+use tablewright_engine::base::{Change, RowChange, SchemaChange, before};
 use tablewright_engine::replica::Replica;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -83,8 +83,8 @@ pub struct Changed {
 pub struct News {
     /// Records, by their first change.
     pub records: Vec<Changed>,
-    /// Tables, fields or views changed too.
-    pub schema: bool,
+    /// Changes of tables, fields and views.
+    pub schema: Vec<SchemaChange>,
     /// Where to go on.
     pub next: LogPlace,
     /// There is more already.
@@ -123,6 +123,74 @@ impl Call {
     }
 }
 
+impl Call {
+    /// News of a base as the caller may see them. A record that came into sight was made, as far as
+    /// they can tell, and one that went out of sight was deleted.
+    pub async fn news_as_seen(&self, base: BaseId, mut news: News) -> Result<News, Fault> {
+        let whole = self.whole(base).await?;
+        let reach = self.reach(&whole);
+        let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { return Ok(news) };
+        let (seen, now) = (lens.schema(), self.now());
+        news.schema.retain(|change| is_seen(seen, change));
+        let mut by_table: HashMap<TableId, Vec<Changed>> = HashMap::new();
+        for record in news.records.drain(..) {
+            by_table.entry(record.table).or_default().push(record);
+        }
+        for (id, mut records) in by_table {
+            let Some(table) = seen.table_by_id(id) else { continue };
+            let is_open = |field: &FieldId| table.field_by_id(*field).is_some_and(|field| field.mask.is_none());
+            if lens.limits_rows(id) {
+                let rows = records.iter().filter(|record| record.existed);
+                let rows = rows.map(|record| (record.id, record.before.clone())).collect();
+                let was = before(&whole, id, rows, now);
+                for (snapshot, of) in [(&was, 0), (&*whole, 1)] {
+                    let data = snapshot.table(id)?.1;
+                    let slots: Vec<Option<usize>> = records.iter().map(|record| data.slot(&record.id)).collect();
+                    let there: Vec<usize> = slots.iter().flatten().copied().collect();
+                    let mut kept = lens.keeps(snapshot, id, &there, now)?.into_iter();
+                    for (record, slot) in records.iter_mut().zip(slots) {
+                        let kept = slot.is_some() && kept.next().unwrap_or(false);
+                        let side = if of == 0 { &mut record.existed } else { &mut record.exists };
+                        *side &= kept;
+                    }
+                }
+            }
+            for mut record in records {
+                record.fields.retain(is_open);
+                record.before.retain(|key, _| key.parse().is_ok_and(|id| is_open(&id)));
+                if !record.existed {
+                    record.before.clear();
+                }
+                let is_news = match (record.existed, record.exists) {
+                    (true, true) => !record.fields.is_empty(),
+                    (existed, exists) => existed || exists,
+                };
+                if is_news {
+                    news.records.push(record);
+                }
+            }
+        }
+        news.records.sort_by_key(|record| record.at);
+        Ok(news)
+    }
+}
+
+/// Whether what a change of a schema is about can be seen.
+fn is_seen(seen: &Base, change: &SchemaChange) -> bool {
+    let field = |table: &TableId, field: FieldId| {
+        seen.table_by_id(*table).is_some_and(|table| table.field_by_id(field).is_some())
+    };
+    match change {
+        SchemaChange::BaseRenamed { .. } => true,
+        SchemaChange::TableCreated { table, .. }
+        | SchemaChange::TableChanged { table, .. }
+        | SchemaChange::ViewChanged { table, .. } => seen.table_by_id(*table).is_some(),
+        SchemaChange::FieldCreated { table, field: made } => field(table, made.id),
+        SchemaChange::FieldChanged { table, after, .. } => field(table, after.id),
+        SchemaChange::TableDeleted { .. } | SchemaChange::FieldDeleted { .. } => false,
+    }
+}
+
 impl Follow {
     /// What changed from its place on, in one table or in all: at most `limit` records. It is behind
     /// them then.
@@ -132,7 +200,7 @@ impl Follow {
         let read = self.engine.store().changes_of(self.base, from.seq, self.seen, AT_ONCE).await;
         let (changes, reached) = read.map_err(Fault::from)?;
         let mut gathered = Gathered { at: HashMap::new(), records: Vec::new() };
-        let (mut place, mut schema) = (from, false);
+        let (mut place, mut schema) = (from, Vec::new());
         for change in &changes {
             match change.kind {
                 ChangeKind::Records => {
@@ -149,7 +217,7 @@ impl Follow {
                         }
                     }
                 }
-                ChangeKind::Schema => schema = true,
+                ChangeKind::Schema => schema.extend(change.schema.iter().cloned()),
                 _ => {}
             }
             place = LogPlace { seq: change.seq, rows: 0 };

@@ -12,6 +12,7 @@ use tablewright_engine::{CommentEdit, CommentPlace};
 use crate::access::Need;
 use crate::call::Call;
 use crate::people;
+use crate::policy::file::Verb;
 use crate::rehearsal::Step;
 use crate::view::TableView;
 
@@ -30,10 +31,10 @@ impl Call {
         record: RecordId,
     ) -> Result<Vec<(i64, Comment)>, Fault> {
         self.caller().rights.require(Need::ReadComments)?;
+        self.require_there(view, record).await?;
         if view.base().is_cloud() {
             return self.comments_in_airtable(view, record).await;
         }
-        must_be_there(view, record)?;
         let base = view.base().schema().id;
         let held = self.engine().store().comments_of(base, record).await.map_err(Fault::from)?;
         Ok(held.into_iter().filter_map(|(at, body)| Some((at, serde_json::from_value(body).ok()?))).collect())
@@ -106,6 +107,16 @@ impl Call {
         if view.base().is_cloud() { Ok(people::within(view)) } else { self.people().await }
     }
 
+    /// Refuses a record that is not there for the caller. One in Airtable may be there before its
+    /// copy is; where a policy hides records, only what is in the copy can be told from them.
+    async fn require_there(&self, view: &TableView, record: RecordId) -> Result<(), Fault> {
+        let base = view.base();
+        if base.is_cloud() && !self.sees_part_of(base.schema().id).await? {
+            return Ok(());
+        }
+        must_be_there(view, record)
+    }
+
     /// What an edit would do, and the comment as it would be.
     async fn comment_step(
         &mut self,
@@ -147,6 +158,8 @@ impl Call {
         edit: CommentEdit,
     ) -> Result<Option<Comment>, Fault> {
         self.caller().rights.require(Need::WriteComments)?;
+        self.require_of_table(Verb::Comment, view).await?;
+        self.require_there(view, record).await?;
         let (step, as_it_would_be) = self.comment_step(view, record, &edit).await?;
         if self.note_step(|| step.clone()) {
             return Ok(as_it_would_be);

@@ -10,6 +10,7 @@ use tablewright_engine::local::schema::{NewTable, SchemaEdit};
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::policy::file::Verb;
 use crate::rehearsal::Step;
 use crate::view::BaseView;
 
@@ -33,6 +34,7 @@ impl Call {
     /// Airtable and then connected.
     pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
+        self.policies().require(self.caller(), self.action(), Verb::Design)?;
         if self.caller().profile.is_some() {
             let message = "this token sees the bases of one login at Airtable alone, and a new base would not be one of them; use another token.";
             return Err(Fault::new(Code::Forbidden, message));
@@ -41,15 +43,16 @@ impl Call {
         let step = Step::CreateBase { name: name.to_owned(), tables: names };
         if self.rehearses() {
             let draft = self.engine().new_base(name, &tables)?;
-            let base = self.view_of(Arc::new(draft));
-            self.note_draft(step, base.snapshot());
+            let draft = Arc::new(draft);
+            self.note_draft(step, draft.clone());
+            let base = self.view_of(draft).await?;
             return Ok(Edited { base, table: None, field: None, view: None, change: 0 });
         }
         self.admit_step(step).await?;
         let by = self.author();
         let (id, change) = self.engine().create_base(name, tables, by).await?;
         self.about(id);
-        let base = self.view_of(self.engine().snapshot(id).await?);
+        let base = self.held(id).await?;
         Ok(Edited { base, table: None, field: None, view: None, change })
     }
 
@@ -58,11 +61,13 @@ impl Call {
         let removes = matches!(edit, SchemaEdit::DeleteTable(_) | SchemaEdit::DeleteField { .. });
         self.caller().rights.require(if removes { Need::Remove } else { Need::Schema })?;
         self.require_seen(base)?;
+        self.require_of_base(Verb::Design, base).await?;
         self.about(base);
         if let Some(done) = self.rehearsed_edit(base, &edit).await {
             let (edit, draft) = done?;
             let (table, field, view) = (edit.table, edit.field, edit.view);
-            return Ok(Edited { base: self.view_of(draft), table, field, view, change: 0 });
+            let base = self.view_of(draft).await?;
+            return Ok(Edited { base, table, field, view, change: 0 });
         }
         self.admit_edit(base, &edit).await?;
         if self.is_cloud(base) {
@@ -77,7 +82,7 @@ impl Call {
         }
         let done = done?;
         Ok(Edited {
-            base: self.view_of(done.snapshot),
+            base: self.view_of(done.snapshot).await?,
             table: done.edit.table,
             field: done.edit.field,
             view: done.edit.view,
@@ -89,6 +94,7 @@ impl Call {
     pub async fn delete_base(&mut self, base: BaseId) -> Result<i64, Fault> {
         self.caller().rights.require(Need::Remove)?;
         self.require_seen(base)?;
+        self.require_of_base(Verb::Design, base).await?;
         self.about(base);
         if self.is_cloud(base) {
             let message = format!(
@@ -96,7 +102,7 @@ impl Call {
             );
             return Err(Fault::new(Code::InvalidSchema, message));
         }
-        let records = self.held(base).await?.snapshot().records() as u64;
+        let records = self.whole(base).await?.records() as u64;
         let step = Step::DeleteBase { base, records };
         if self.note_step(|| step.clone()) {
             return Ok(0);
@@ -113,7 +119,7 @@ impl Call {
     /// Records that go with a table.
     async fn deleted_with(&self, base: BaseId, edit: &SchemaEdit) -> Result<u64, Fault> {
         let SchemaEdit::DeleteTable(table) = edit else { return Ok(0) };
-        let snapshot = self.held(base).await?.snapshot();
+        let snapshot = self.whole(base).await?;
         Ok(snapshot.tables.get(table).map_or(0, |data| data.len() as u64))
     }
 }

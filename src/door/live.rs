@@ -111,6 +111,10 @@ impl Call {
         needs.iter().try_for_each(|need| self.caller().rights.require(*need))?;
         self.require_seen(base)?;
         self.about(base);
+        if self.policies().binds(self.caller(), self.action(), base) {
+            let message = "a policy says what you may see and do in this base, and what Airtable would answer to this cannot be held to it; use the MCP tools, or read without the view and cell format.";
+            return Err(Fault::new(Code::Forbidden, message));
+        }
         self.admit_unseen(base, needs).await?;
         let session = self.replica().session(base).await?;
         let Passed { method, path, body, touches } = passed;

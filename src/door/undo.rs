@@ -12,7 +12,7 @@ mod schema;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
-use tablewright_core::model::{BaseId, Field, FieldType, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId, Field, FieldType, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::base::{Change, RowChange, TableChanges};
 use tablewright_engine::local::{Action, Restored, Write};
@@ -103,9 +103,61 @@ impl Call {
         if let Some(base) = wanted.base {
             self.require_seen(base)?;
         }
-        let (mut entries, more) = self.engine().store().journal(wanted, most).await.map_err(Fault::from)?;
+        let mut wanted = wanted.clone();
+        let own = self.caller().principal.to_string();
+        if let Some(base) = wanted.base
+            && self.sees_part_of(base).await?
+            && wanted.principal.replace(own.clone()).is_some_and(|asked| asked != own)
+        {
+            return Ok((Vec::new(), false));
+        }
+        let (mut entries, more) = self.engine().store().journal(&wanted, most).await.map_err(Fault::from)?;
         entries.retain(|entry| self.sees(entry.change.base));
         Ok((entries, more))
+    }
+
+    /// Changes of one base as the caller may see them; those of what they may not see are left out.
+    pub async fn as_seen(&self, base: BaseId, mut entries: Vec<Entry>) -> Result<Vec<Entry>, Fault> {
+        let whole = self.whole(base).await?;
+        let reach = self.reach(&whole);
+        let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { return Ok(entries) };
+        entries.retain(|entry| entry.change.kind != ChangeKind::Schema);
+        for entry in &mut entries {
+            entry.change.tables = lens.changes(&whole, &entry.change.tables, self.now())?;
+        }
+        entries.retain(|entry| entry.change.kind != ChangeKind::Records || !entry.change.tables.is_empty());
+        Ok(entries)
+    }
+
+    /// Refuses to take back what others did, or what the caller may not see, where a policy hides a part
+    /// of the base from them.
+    async fn require_own(&self, base: BaseId, wanted: &[Entry]) -> Result<(), Fault> {
+        let whole = self.whole(base).await?;
+        let reach = self.reach(&whole);
+        let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { return Ok(()) };
+        for entry in wanted {
+            let refused = |why: &str| {
+                let message = format!("change {} {why}; leave it out, or ask somebody who sees all of the base.", entry.change.seq);
+                Err(Fault::new(Code::Forbidden, message))
+            };
+            if entry.change.author.principal != self.caller().principal {
+                return refused("is not yours");
+            }
+            let shown = lens.changes(&whole, &entry.change.tables, self.now())?;
+            let mut seen: HashMap<(TableId, RecordId), BTreeSet<&String>> = HashMap::new();
+            for (table, row) in shown.iter().flat_map(|t| t.rows.iter().map(|row| (t.table, row))) {
+                seen.insert((table, row.id), row.after.iter().flat_map(Map::keys).collect());
+            }
+            let all = entry.change.tables.iter().flat_map(|t| t.rows.iter().map(|row| (t.table, row)));
+            // The other sides of links follow by themselves.
+            for (table, row) in all.filter(|(table, row)| !has_only_links(&whole.schema, *table, row)) {
+                let keys: BTreeSet<&String> = row.after.iter().flat_map(Map::keys).collect();
+                if seen.get(&(table, row.id)) != Some(&keys) {
+                    return refused("touches what you may not see");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes changes of one base back, all together or not at all. A `span` is all that was done in
@@ -128,6 +180,7 @@ impl Call {
             // Whether somebody changed something since is judged by what is there now.
             self.replica().fresh(base, None, Want { fresh: true, ..Want::default() }).await?;
         }
+        self.require_own(base, &wanted).await?;
         wanted.iter().try_for_each(|entry| can_be_undone(entry, span))?;
         let numbers = wanted.iter().map(|entry| entry.change.seq).collect();
         let mut undone = Undone { changes: numbers, ..Undone::default() };
@@ -137,7 +190,8 @@ impl Call {
         if wanted.iter().any(|entry| entry.change.kind == ChangeKind::Schema) {
             return self.undo_with_schema(base, &wanted, on_conflict, undone).await;
         }
-        let view = self.held(base).await?;
+        // What is there, seen or not: others may have changed it since.
+        let view = BaseView::new(self.whole(base).await?, self.replica().source(base));
         let records = fold(wanted.iter().map(|entry| (&entry.change, None)));
         let (rows, conflicts) = put_back(&view, records, on_conflict);
         if on_conflict == OnConflict::Refuse {
@@ -164,6 +218,13 @@ impl Call {
         undone.change = outcome.change;
         Ok(undone)
     }
+}
+
+/// True for a row of which nothing but links changed.
+fn has_only_links(base: &Base, table: TableId, row: &RowChange) -> bool {
+    let Some(table) = base.table_by_id(table) else { return false };
+    let is_link = |key: &String| table.field(key).is_ok_and(|field| field.link().is_some());
+    row.before.is_some() && row.after.as_ref().is_some_and(|after| after.keys().all(is_link))
 }
 
 fn one_base(wanted: &[Entry]) -> Result<BaseId, Fault> {

@@ -157,7 +157,8 @@ impl TableView {
 
     /// Rows that hold all of the words of a search, best first.
     pub fn search(&self, terms: &[String]) -> Vec<Hit> {
-        let fields: Vec<usize> = (0..self.schema().fields.len()).collect();
+        let masked = |at: &usize| self.schema().fields[*at].mask.is_some();
+        let fields: Vec<usize> = (0..self.schema().fields.len()).filter(|at| !masked(at)).collect();
         search::run(&self.base.snapshot, self.schema(), &self.data, &fields, terms)
     }
 

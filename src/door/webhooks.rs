@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::policy::file::Verb;
 use crate::egress::Egress;
 use follow::Progress;
 use specification::{DataType, Missing, Specification};
@@ -321,6 +322,8 @@ impl Webhooks {
         wanted: Option<&Specification>,
     ) -> Result<(), Fault> {
         call.caller().rights.require(Need::Webhooks)?;
+        call.require_seen(base)?;
+        call.require_of_base(Verb::Webhooks, base).await?;
         if let Some(wanted) = wanted {
             require(call, wanted)?;
         }

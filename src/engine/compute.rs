@@ -13,7 +13,7 @@ mod plan;
 mod run;
 mod view;
 
-pub use define::{settle, with_names};
+pub use define::{settle, with_ids, with_names};
 pub use depend::Place;
 pub(crate) use depend::{needs, places};
 pub(crate) use evaluate::{Effort, by_column, too_much};

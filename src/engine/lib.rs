@@ -20,9 +20,8 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tablewright_core::clock::Clock;
-use tablewright_core::model::{Base, BaseId, RecordId, TableId};
+use tablewright_core::model::{Base, BaseId};
 use tablewright_core::{Code, Fault};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
@@ -274,20 +273,6 @@ impl Engine {
         let audit = Box::new(audit);
         self.send(Job::Commit(Commit { base, write, expect, by, part, audit, reply })).await?;
         answer.await.map_err(|_| stopping())?
-    }
-
-    /// For each record of an upsert the one it is about, as the base is now; `None` for a new one.
-    pub async fn match_upsert(
-        &self,
-        base: BaseId,
-        table: TableId,
-        on: &[String],
-        records: &[(Option<RecordId>, Map<String, Value>)],
-        typecast: bool,
-    ) -> Result<Vec<Result<Option<RecordId>, Fault>>, Fault> {
-        let snapshot = self.snapshot(base).await?;
-        let (schema, _) = snapshot.table(table)?;
-        Draft::of(&snapshot).match_records(schema, on, records, typecast)
     }
 
     /// Changes the schema of a base; answers when it is on disk and visible.

@@ -12,6 +12,7 @@ pub mod journal;
 mod migrate;
 pub mod passkeys;
 pub mod plans;
+pub mod policies;
 pub mod profiles;
 pub mod read;
 mod replicas;

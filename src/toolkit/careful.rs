@@ -86,8 +86,9 @@ pub async fn preview_of(call: &Call, effect: &Effect, records: usize) -> Preview
             bases.insert(id, (schema, call.is_cloud(id)));
         }
     }
-    let mut shown = preview(effect, &bases, records);
-    if let Ok(moved) = call.changed_since_read(effect).await
+    let Ok(effect) = call.effect_as_seen(effect).await else { return Preview::default() };
+    let mut shown = preview(&effect, &bases, records);
+    if let Ok(moved) = call.changed_since_read(&effect).await
         && !moved.is_empty()
     {
         let named: Vec<String> = moved.iter().take(MOVED_NAMED).map(ToString::to_string).collect();

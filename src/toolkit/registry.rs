@@ -217,7 +217,11 @@ impl Entry {
         given: Map<String, Value>,
         conditions: Conditions,
     ) -> Called {
-        let allowed = caller.rights.require(self.wording.scope);
+        let allowed = caller.rights.require(self.wording.scope).and_then(|()| {
+            let lets_use = door.policies().lets_use(&caller, self.name);
+            let message = || format!("the policy does not let you use the tool {}.", self.name);
+            if lets_use { Ok(()) } else { Err(Fault::new(Code::Forbidden, message())) }
+        });
         let call = door.call(caller, self.name);
         let Conditions { limits, cancelled, progress, tasks, knows_tasks, ask, surface } = conditions;
         let (boundary, door) = (Boundary::random(), door.clone());

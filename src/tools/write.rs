@@ -179,7 +179,7 @@ impl Tool for UpsertRecords {
         // All records are matched before the first is written.
         let read: Vec<(Option<RecordId>, Map<String, Value>)> =
             accepted.iter().flatten().map(|fields| (None, fields.clone())).collect();
-        let matched = context.call.match_upsert(&view, &on, &read, args.typecast).await?;
+        let matched = context.call.match_upsert(&view, &on, &read, args.typecast)?;
         let mut matched = matched.into_iter();
         let records = accepted
             .into_iter()

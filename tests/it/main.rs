@@ -36,6 +36,7 @@ mod mcp_surface;
 mod outbox;
 mod owner;
 mod plans;
+mod policy;
 mod rates;
 mod replica;
 mod rest;

@@ -415,18 +415,18 @@ pub fn audit_line(outcome: &str) -> AuditEntry {
 }
 
 /// The door to an engine, with no login at Airtable.
-pub fn door(engine: &Engine, files: &Files) -> Door {
+pub async fn door(engine: &Engine, files: &Files) -> Door {
     let (store, clock) = (engine.store().clone(), engine.clock().clone());
     let options = airtable::Options::default();
     let airtable = Airtable::new(&options, clock.clone(), store.clone()).unwrap();
     let nowhere = std::path::PathBuf::from("/nowhere");
     let profiles = Profiles::open(store, nowhere, clock, &options, Given::default(), airtable.clone());
     let replica = Replica::new(engine.clone(), airtable, profiles, Default::default());
-    door_of(engine.clone(), files.clone(), replica)
+    door_of(engine.clone(), files.clone(), replica).await
 }
 
 /// The door to these parts, where nothing needs approval.
-pub fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
+pub async fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
     let notices = tablewright_door::Notices::default();
     let plans = tablewright_door::Plans::new(engine.clone(), Default::default(), notices.clone());
     let limits = tablewright_door::Limits {
@@ -434,5 +434,7 @@ pub fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
         circuit: tablewright_door::Circuit::new(Default::default(), notices),
         audit_reads: true,
     };
-    Door::new(engine, files, replica, plans, limits)
+    let tokens = tablewright_door::Tokens::open(engine.clone()).await.unwrap();
+    let policies = tablewright_door::Policies::open(engine.clone(), tokens, Vec::new()).await.unwrap();
+    Door::new(engine, files, replica, plans, policies, limits)
 }

@@ -143,13 +143,13 @@ impl Rig {
         self.webhooks.look();
     }
 
-    pub fn call(&self) -> Call {
-        crate::support::door(&self.engine, &self.files).call(Caller::local("test", Rights::ALL), "webhook")
+    pub async fn call(&self) -> Call {
+        crate::support::door(&self.engine, &self.files).await.call(Caller::local("test", Rights::ALL), "webhook")
     }
 
     pub async fn create(&self, specification: Value, url: Option<&str>) -> Result<Made, Fault> {
         let new = NewWebhook { specification, url: url.map(str::to_owned) };
-        self.webhooks.create(&mut self.call(), base(), new).await
+        self.webhooks.create(&mut self.call().await, base(), new).await
     }
 
     /// A webhook without an address.
@@ -158,7 +158,7 @@ impl Rig {
     }
 
     pub async fn page(&self, id: WebhookId, cursor: i64, limit: u32) -> Result<Page, Fault> {
-        self.webhooks.payloads(&mut self.call(), base(), id, cursor, limit).await
+        self.webhooks.payloads(&mut self.call().await, base(), id, cursor, limit).await
     }
 
     /// Every payload of a webhook.

@@ -174,7 +174,7 @@ impl Call {
         }
         let Done { table, field, view, sides } = done?;
         self.name_sides(base, sides).await?;
-        let base = self.view_of(self.engine().snapshot(base).await?);
+        let base = self.held(base).await?;
         let change = base.change();
         Ok(Edited { base, table, field, view, change })
     }

@@ -14,6 +14,7 @@ use tablewright_engine::local::{Action, Outcome, Restored, Write};
 
 use super::Undone;
 use crate::call::Call;
+use crate::view::BaseView;
 use crate::plan::Plan;
 
 /// Records to make or change: their old or present ids, and their cells by field id.
@@ -34,7 +35,7 @@ impl Call {
         rows: Vec<Restored>,
         mut undone: Undone,
     ) -> Result<Undone, Fault> {
-        let view = self.held(base).await?;
+        let view = BaseView::new(self.whole(base).await?, self.replica().source(base));
         let schema = view.schema().clone();
         let mut tables: BTreeMap<TableId, Wanted> = BTreeMap::new();
         for row in rows {

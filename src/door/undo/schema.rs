@@ -16,6 +16,7 @@ use super::{Entry, Folded, OnConflict, Undone, fold, put_back, refuse_conflicts,
 use crate::ChangeKind;
 use crate::access::Need;
 use crate::call::Call;
+use crate::policy::file::Verb;
 use crate::view::BaseView;
 
 impl Call {
@@ -28,6 +29,7 @@ impl Call {
         mut undone: Undone,
     ) -> Result<Undone, Fault> {
         self.caller().rights.require(Need::Schema)?;
+        self.require_of_base(Verb::Design, base).await?;
         if self.is_cloud(base) {
             let message = "tables and fields of a base in Airtable are not taken back; leave those changes out. list_changes says what they were.";
             return Err(Fault::new(Code::InvalidArguments, message));
@@ -108,7 +110,7 @@ impl Call {
             Ok::<_, Fault>(draft.snapshot)
         });
         let draft = draft.await.map_err(|e| Fault::new(Code::Internal, e.to_string()))??;
-        Ok(self.view_of(std::sync::Arc::new(draft)))
+        self.view_of(std::sync::Arc::new(draft)).await
     }
 }
 

@@ -6,6 +6,7 @@
 //! there. What is computed from something hidden is hidden with it (`lens/taint.rs`).
 
 mod cells;
+mod changes;
 mod taint;
 
 use std::collections::{HashMap, HashSet};

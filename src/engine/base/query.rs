@@ -106,6 +106,9 @@ fn key(snapshot: &Snapshot, table: &Table, at: usize, column: &Column, slot: usi
 
 /// The rows of `table` that `query` asks for.
 pub fn run(snapshot: &Snapshot, table: &Table, data: &Arc<TableData>, query: &Query) -> Result<Page, Fault> {
+    for sort in &query.sorts {
+        table.field_by_id(sort.field).map_or(Ok(()), |field| field.require_unmasked("sort"))?;
+    }
     let keys: Vec<(usize, bool)> =
         query.sorts.iter().filter_map(|s| table.field_index(s.field).map(|at| (at, s.descending))).collect();
     let moved = query.after.is_some_and(|after| after.version != data.version);

@@ -63,6 +63,12 @@ fn set_referenced(field: &mut Field, scope: &Scope, ids: &[FieldId]) {
     }
 }
 
+/// A formula with its fields by id, so that it means the same when one is renamed.
+pub fn with_ids(table: &Table, formula: &str) -> String {
+    let id = |at: usize| table.fields.get(at).map(|field| field_name(&field.id.to_string()));
+    rewrite(formula, &Scope::of_table(table), id)
+}
+
 /// A formula with its fields by name, for people.
 pub fn with_names(table: &Table, formula: &str) -> String {
     rewrite(formula, &Scope::of_table(table), |at| table.fields.get(at).map(|f| field_name(&f.name)))

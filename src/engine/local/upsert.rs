@@ -19,7 +19,7 @@ type Key = Vec<Option<String>>;
 
 impl Draft {
     /// For each record the one it updates, or `None` when it is to be created.
-    pub(crate) fn match_records(
+    pub fn match_records(
         &self,
         table: &Table,
         on: &[String],
@@ -73,6 +73,7 @@ fn merge_fields(table: &Table, on: &[String]) -> Result<Vec<usize>, Fault> {
     let mut places = Vec::with_capacity(on.len());
     for name in on {
         let field = table.field(name)?;
+        field.require_unmasked("upsert")?;
         let at = table.field_index(field.id).unwrap_or_default();
         let kind = &field.kind;
         let fits = kind.is_text()

@@ -107,8 +107,8 @@ pub(super) async fn upload(
     })?;
     let done = call.attach(&view, record, &field, &stored).await;
     let done = done.map_err(|fault| Refusal::of(&fault, While::ChangingOne))?;
-    let view = call.view_of(done.snapshot).table_by_id(view.schema().id);
-    let view = view.map_err(|fault| Refusal::of(&fault, While::ChangingOne))?;
+    let now = call.view_of(done.snapshot).await.and_then(|now| now.table_by_id(view.schema().id));
+    let view = now.map_err(|fault| Refusal::of(&fault, While::ChangingOne))?;
     let slot = view.slot(&record).ok_or_else(Refusal::no_record)?;
     let at = view.schema().field_index(field.id).into_iter().collect::<Vec<_>>();
     let shape = Shape { by_id: true, ..Shape::default() };

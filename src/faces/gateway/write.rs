@@ -105,7 +105,8 @@ async fn commit(
     let refused = |fault: Fault| Refusal::of(&fault, doing);
     let plan = call.plan(view, action, WriteOptions { typecast, atomic: true }).map_err(refused)?;
     let (outcome, failed) = call.apply_leaving_out(plan).await.map_err(refused)?;
-    let now = call.view_of(outcome.snapshot.clone()).table_by_id(view.schema().id).map_err(refused)?;
+    let now = call.view_of(outcome.snapshot.clone()).await.map_err(refused)?;
+    let now = now.table_by_id(view.schema().id).map_err(refused)?;
     let ids = outcome.records.into_iter().collect::<Result<_, _>>().map_err(refused)?;
     Ok(Done { view: now, ids, created: outcome.created, partial: !failed.is_empty() })
 }

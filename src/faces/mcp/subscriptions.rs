@@ -10,7 +10,7 @@ use rmcp::model::{
 };
 use rmcp::service::{PeerRequestOptions, SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
-use tablewright_core::Fault;
+use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -98,7 +98,16 @@ async fn follow(call: &mut Call, listener: &Listener, uri: &str) -> Result<(), F
     match resources::find(call, &address).await {
         // What never changes is never told of.
         Ok(None) => {}
-        Ok(Some(found)) => listener.watch(uri, found.place()).await?,
+        Ok(Some(found)) => {
+            let place = found.place();
+            if let Some(base) = place.base()
+                && call.sees_part_of(base).await?
+            {
+                let message = "the policy does not let you see all of this base, so its resources cannot be subscribed to; use wait_for_changes.";
+                return Err(Fault::new(Code::Forbidden, message));
+            }
+            listener.watch(uri, place).await?;
+        }
         Err(_) => listener.tell(uri),
     }
     Ok(())

@@ -170,6 +170,7 @@ impl Tool for ListChanges {
         };
         let (entries, more) = context.call.journal(&wanted, limit).await?;
         let next = entries.last().map(|entry| entry.change.seq).filter(|_| more);
+        let entries = context.call.as_seen(base.schema().id, entries).await?;
         let changes = entries
             .iter()
             .map(|entry| {
@@ -266,6 +267,7 @@ impl Tool for GetRecordHistory {
         };
         let (entries, more) = context.call.journal(&wanted, limit).await?;
         let next = entries.last().map(|entry| entry.change.seq).filter(|_| more);
+        let entries = context.call.as_seen(view.base().schema().id, entries).await?;
         let mut changes = Vec::new();
         for Entry { change, undone_by } in entries {
             let of_table = change.tables.iter().filter(|changes| changes.table == view.schema().id);

@@ -159,8 +159,9 @@ impl Tool for WaitForChanges {
         loop {
             let news = follow.next(table, limit).await?;
             // After the news: what the view has is at least as new.
-            let view = context.door.peek(base).await?;
-            let (next, more, schema) = (news.next, news.more, news.schema);
+            let view = context.call.held(base).await?;
+            let news = context.call.news_as_seen(base, news).await?;
+            let (next, more, schema) = (news.next, news.more, !news.schema.is_empty());
             let kept = kept(&view, news, &args, context.call.now()).await?;
             let is_over = Instant::now() >= deadline;
             if !kept.is_empty() || schema || is_over {

@@ -66,7 +66,7 @@ async fn copy() -> Copy {
     let fetcher = Fetcher::new(&allowed).unwrap();
     let files = Files::open(dir.path(), Options::default(), fetcher, store, clock).await.unwrap();
     Copy {
-        door: crate::support::door_of(engine, files, replica),
+        door: crate::support::door_of(engine, files, replica).await,
         dir,
         stop,
         running,

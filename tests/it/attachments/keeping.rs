@@ -136,7 +136,7 @@ async fn files_nothing_names_are_dropped_after_a_while() {
 async fn a_write_can_leave_out_what_cannot_be_fetched() {
     let desk = desk(Options::default()).await;
     let web = web(|path| if path == "/good" { page("text/plain", b"good") } else { redirect("/elsewhere") });
-    let door = crate::support::door(&desk.engine, &desk.files);
+    let door = crate::support::door(&desk.engine, &desk.files).await;
     let mut call = door.call(Caller::local("test", Rights::ALL), "write");
     let view = call.table(BASE, "Papers").await.unwrap();
     let cells = |files: Value| json!({"Name": "n", "Files": files}).as_object().cloned().unwrap();
@@ -173,7 +173,7 @@ async fn a_write_can_leave_out_what_cannot_be_fetched() {
 #[tokio::test]
 async fn files_added_to_one_cell_at_once_are_all_there() {
     let desk = desk(Options::default()).await;
-    let door = crate::support::door(&desk.engine, &desk.files);
+    let door = crate::support::door(&desk.engine, &desk.files).await;
     let adding = (0..12).map(|n| {
         let (door, desk) = (door.clone(), &desk);
         async move {

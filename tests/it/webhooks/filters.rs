@@ -386,7 +386,7 @@ fn a_webhook_whose_place_is_gone_says_so_once_and_is_silent() {
             assert_eq!((&heard[0]["error"], &heard[0]["code"]), (&json!(true), &json!(code)));
             assert!(heard[0]["timestamp"].is_string() && heard[0].get("changedTablesById").is_none());
         }
-        let listed = rig.webhooks.list(&mut rig.call(), BASE.parse().unwrap()).await.unwrap();
+        let listed = rig.webhooks.list(&mut rig.call().await, BASE.parse().unwrap()).await.unwrap();
         assert!(listed.iter().all(|hook| !hook.is_enabled));
         rig.close().await;
     });

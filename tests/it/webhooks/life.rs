@@ -84,17 +84,17 @@ fn a_webhook_lives_a_week_unless_it_is_read_or_refreshed() {
         let (id, start) = (made.id, 1_000_000_000_000);
         assert_eq!(made.expires_at, start + 7 * DAY);
         rig.advance(6 * DAY);
-        assert_eq!(rig.webhooks.refresh(&mut rig.call(), base(), id).await.unwrap(), start + 13 * DAY);
+        assert_eq!(rig.webhooks.refresh(&mut rig.call().await, base(), id).await.unwrap(), start + 13 * DAY);
         rig.advance(6 * DAY);
         rig.set(GOODS, record(LAMP), json!({"Stock": 1})).await;
         assert_eq!(rig.heard(id).await.len(), 1, "reading counts too: until day 19");
         rig.advance(6 * DAY);
         rig.set(GOODS, record(LAMP), json!({"Stock": 2})).await;
-        let listed = rig.webhooks.list(&mut rig.call(), base()).await.unwrap();
+        let listed = rig.webhooks.list(&mut rig.call().await, base()).await.unwrap();
         assert!(listed[0].is_enabled && listed[0].stored.next_cursor == 3);
         // Listing webhooks is not reading payloads: its time is up on day 19.
         rig.advance(2 * DAY);
-        let listed = rig.webhooks.list(&mut rig.call(), base()).await.unwrap();
+        let listed = rig.webhooks.list(&mut rig.call().await, base()).await.unwrap();
         assert!(!listed[0].is_enabled, "{listed:?}");
         rig.set(GOODS, record(LAMP), json!({"Stock": 3})).await;
         let page = rig.page(id, 1, 50).await.unwrap();
@@ -103,12 +103,12 @@ fn a_webhook_lives_a_week_unless_it_is_read_or_refreshed() {
             (1, 3),
             "the first is older than a week; the third was never made"
         );
-        let fault = rig.webhooks.refresh(&mut rig.call(), base(), id).await.unwrap_err();
+        let fault = rig.webhooks.refresh(&mut rig.call().await, base(), id).await.unwrap_err();
         assert!(fault.message.contains("expired"), "{fault}");
         // A week later it is gone.
         rig.advance(6 * DAY);
         assert_eq!(rig.page(id, 1, 50).await.unwrap_err().code, Code::UnknownWebhook);
-        assert!(rig.webhooks.list(&mut rig.call(), base()).await.unwrap().is_empty());
+        assert!(rig.webhooks.list(&mut rig.call().await, base()).await.unwrap().is_empty());
         rig.webhooks.prune().await.unwrap();
         assert!(rig.engine.store().webhooks(None).await.unwrap().is_empty(), "from the store too");
         rig.close().await;
@@ -123,7 +123,7 @@ fn payloads_go_after_a_week_and_numbers_go_on() {
         for stock in 10..15 {
             rig.set(GOODS, record(LAMP), json!({"Stock": stock})).await;
             rig.advance(2 * DAY);
-            rig.webhooks.refresh(&mut rig.call(), base(), id).await.unwrap();
+            rig.webhooks.refresh(&mut rig.call().await, base(), id).await.unwrap();
         }
         // Made on days 0, 2, 4, 6, 8; now it is day 10.
         assert_eq!(rig.heard(id).await.len(), 3);
@@ -154,21 +154,21 @@ fn a_base_has_at_most_ten_and_takes_them_with_it() {
         let fault = rig.create(data(), None).await.unwrap_err();
         assert_eq!(fault.code, Code::LimitExceeded, "{fault}");
         let one = *ids.iter().next().unwrap();
-        rig.webhooks.delete(&mut rig.call(), base(), one).await.unwrap();
+        rig.webhooks.delete(&mut rig.call().await, base(), one).await.unwrap();
         assert_eq!(
-            rig.webhooks.delete(&mut rig.call(), base(), one).await.unwrap_err().code,
+            rig.webhooks.delete(&mut rig.call().await, base(), one).await.unwrap_err().code,
             Code::UnknownWebhook
         );
         rig.hook(data()).await;
         rig.set(GOODS, record(LAMP), json!({"Stock": 1})).await;
-        rig.webhooks.list(&mut rig.call(), base()).await.unwrap();
+        rig.webhooks.list(&mut rig.call().await, base()).await.unwrap();
         rig.engine.delete(base(), Author::of("test", "test")).await.unwrap();
         let store = rig.engine.store();
         assert!(store.webhooks(None).await.unwrap().is_empty());
         for id in ids {
             assert!(store.webhook_payloads(id, 1, 0, 10, 1_000).await.unwrap().payloads.is_empty());
         }
-        assert_eq!(rig.webhooks.list(&mut rig.call(), base()).await.unwrap_err().code, Code::UnknownBase);
+        assert_eq!(rig.webhooks.list(&mut rig.call().await, base()).await.unwrap_err().code, Code::UnknownBase);
         rig.close().await;
     });
 }
@@ -204,7 +204,7 @@ fn computed_cells_are_noted_only_while_somebody_wants_them() {
         assert!(!noted(51).await, "a webhook of fields needs none");
         let id = rig.hook(data()).await;
         assert!(noted(52).await);
-        rig.webhooks.delete(&mut rig.call(), base(), id).await.unwrap();
+        rig.webhooks.delete(&mut rig.call().await, base(), id).await.unwrap();
         // Noticed with the next commit.
         rig.set(GOODS, record(LAMP), json!({"Stock": 53})).await;
         rig.heard(fields).await;

@@ -85,7 +85,7 @@ pub fn expected(secret: &str, body: &[u8]) -> String {
 }
 
 async fn listed(rig: &Rig, id: WebhookId) -> Webhook {
-    let all = rig.webhooks.list(&mut rig.call(), base()).await.unwrap();
+    let all = rig.webhooks.list(&mut rig.call().await, base()).await.unwrap();
     all.into_iter().find(|hook| hook.stored.id == id).unwrap()
 }
 
@@ -160,7 +160,7 @@ fn a_ping_that_fails_goes_out_again_later_and_later_even_after_a_restart() {
         sell(&rig, 90).await;
         assert_eq!(rig.heard(id).await.len(), 16, "payloads go on");
         assert!(receiving.is_quiet());
-        rig.webhooks.enable_pings(&mut rig.call(), base(), id, true).await.unwrap();
+        rig.webhooks.enable_pings(&mut rig.call().await, base(), id, true).await.unwrap();
         receiving.next();
         let hook = result(&rig, id, |r| r["success"] == true).await;
         assert!(hook.stored.notifies);
@@ -175,7 +175,7 @@ fn pings_that_are_switched_off_are_not_sent() {
         let rig = Rig::open(&directory, &clock).await;
         let id = rig.create(data(), Some(&receiving.url)).await.unwrap().id;
         let other = rig.create(data(), Some(&receiving.url)).await.unwrap().id;
-        rig.webhooks.enable_pings(&mut rig.call(), base(), id, false).await.unwrap();
+        rig.webhooks.enable_pings(&mut rig.call().await, base(), id, false).await.unwrap();
         sell(&rig, 1).await;
         let body: Value = serde_json::from_slice(&receiving.next().body).unwrap();
         assert_eq!(body["webhook"]["id"], other.to_string());

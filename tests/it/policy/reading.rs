@@ -1,0 +1,81 @@
+//! What is read under a policy, through tools and `/v0`.
+
+use serde_json::json;
+
+use super::{NARROW, apply, bound, records};
+use crate::support::{Data, http, serve_http};
+
+#[test]
+fn what_may_not_be_seen_is_not_there() {
+    let (_data, client) = bound(NARROW, &["--toolsets", "all"]);
+    let mut client = client.initialize();
+    let found = records(&mut client, json!({}));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let lamp = &found[0]["fields"];
+    assert_eq!((&lamp["Name"], &lamp["Stock"]), (&json!("Lamp"), &json!("[redacted]")));
+    assert!(lamp.get("Price").is_none() && lamp.get("Worth").is_none(), "{lamp}");
+    let described = client.text("describe_table", json!({"base": "Shop", "table": "Goods"}));
+    assert!(!described.contains("Price") && !described.contains("Worth"), "{described}");
+    assert!(described.contains("Masked"), "{described}");
+    assert!(!described.contains("By price"), "a view in the order of prices: {described}");
+    let chair = json!({"base": "Shop", "table": "Goods", "records": ["recChair000000000"]});
+    let gone = json!({"base": "Shop", "table": "Goods", "records": ["recNever000000000"]});
+    let said = client.call("get_records", chair).to_string();
+    let nothing = client.call("get_records", gone).to_string();
+    assert_eq!(said.replace("recChair000000000", "recNever000000000"), nothing);
+    let makers = client.structured("list_records", json!({"base": "Shop", "table": "Makers", "format": "json"}));
+    assert!(makers["records"][1]["fields"].get("Goods").is_none(), "Bolt makes chairs: {makers}");
+    let searched = client.text("search_records", json!({"base": "Shop", "query": "chair"}));
+    assert!(!searched.contains("recChair"), "{searched}");
+}
+
+#[test]
+fn questions_about_masked_fields_are_refused_by_name() {
+    let (_data, client) = bound(NARROW, &[]);
+    let mut client = client.initialize();
+    let asked = |more: serde_json::Value| {
+        let mut asked = json!({"base": "Shop", "table": "Goods"});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asked
+    };
+    for (question, told) in [
+        (json!({"filter": "{Stock} > 1"}), "Stock"),
+        (json!({"filter": {"field": "Stock", "op": ">", "value": 1}}), "Stock"),
+        (json!({"sort": [{"field": "Stock"}]}), "\"Stock\" is masked for you"),
+        (json!({"filter": "{Price} > 1"}), "Price"),
+        (json!({"fields": ["Price"]}), "Price"),
+    ] {
+        let said = client.refused("list_records", asked(question.clone()));
+        assert!(said.contains(told), "{question}: {said}");
+    }
+    let unknown = client.refused("list_records", asked(json!({"fields": ["Prise"]})));
+    assert!(!unknown.contains("Price"), "no help towards what is hidden: {unknown}");
+}
+
+#[test]
+fn a_token_is_bound_on_every_face_and_a_change_holds_at_once() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &["--allow-write"]);
+    let bearer = format!("Bearer {}", server.token);
+    let get = |path: &str| http(&server.address, "GET", path, &[("Authorization", bearer.as_str())], b"");
+    assert_eq!(get("/v0/appShop0000000000/Goods").body.matches("\"id\"").count(), 4);
+    apply(&data, &NARROW.replace("\"local\"", "\"token:test\""));
+    let listed = get("/v0/appShop0000000000/Goods");
+    assert_eq!(listed.body.matches("\"id\"").count(), 1, "{}", listed.body);
+    assert!(!listed.body.contains("Price") && listed.body.contains("[redacted]"), "{}", listed.body);
+    assert_eq!(get("/v0/appShop0000000000/Goods/recChair000000000").status, 403);
+    let never = get("/v0/appShop0000000000/Goods/recNever000000000");
+    let chair = get("/v0/appShop0000000000/Goods/recChair000000000");
+    assert_eq!((chair.status, chair.body), (never.status, never.body));
+    let sorted = get("/v0/appShop0000000000/Goods?sort%5B0%5D%5Bfield%5D=Stock");
+    assert_eq!(sorted.status, 422, "{}", sorted.body);
+    let meta = get("/v0/meta/bases/appShop0000000000/tables");
+    assert!(!meta.body.contains("Price") && meta.body.contains("Stock"), "{}", meta.body);
+    apply(&data, "version = 1\ndefault = \"deny\"\n");
+    assert!(!get("/v0/meta/bases").body.contains("appShop0000000000"));
+    let refused = get("/v0/appShop0000000000/Goods");
+    assert!(refused.status >= 403 && !refused.body.contains("Goods"), "{}", refused.body);
+    apply(&data, "version = 1\ndefault = \"deny\"\n[[allow]]\nwho = [\"*\"]\nverbs = [\"read\"]\nbase = \"Shop\"\ntables = [\"Makers\"]\n");
+    let meta = get("/v0/meta/bases/appShop0000000000/tables");
+    assert!(meta.body.contains("Makers") && !meta.body.contains("Goods"), "{}", meta.body);
+}
