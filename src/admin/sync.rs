@@ -121,7 +121,7 @@ async fn wait(
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let mut follow = call.follow(base, since).await?;
     loop {
-        let news = follow.next(None, AT_ONCE).await?;
+        let news = call.news(&mut follow, None, AT_ONCE).await?;
         if news.records.is_empty() && news.schema.is_empty() && !news.more && Instant::now() < deadline {
             tokio::time::timeout_at(deadline, follow.wait()).await.unwrap_or(Ok(()))?;
             continue;

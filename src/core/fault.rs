@@ -32,6 +32,8 @@ pub enum Code {
     InvalidCursor,
     /// The caller lacks the right.
     Forbidden,
+    /// A question that the cells of a masked field would answer, or a write to one.
+    MaskedField,
     /// Something of that name or id is there already.
     Conflict,
     /// A file or body that cannot be read as what it should be.
@@ -96,6 +98,7 @@ impl Code {
             Self::UnknownChoice => "unknown_choice",
             Self::InvalidCursor => "invalid_cursor",
             Self::Forbidden => "forbidden",
+            Self::MaskedField => "masked_field",
             Self::Conflict => "conflict",
             Self::InvalidFile => "invalid_file",
             Self::LimitExceeded => "limit_exceeded",

@@ -124,12 +124,23 @@ impl Call {
 }
 
 impl Call {
-    /// News of a base as the caller may see them. A record that came into sight was made, as far as
+    /// What changed from the place of a follower on, in one table or in all, at most `limit` records, as
+    /// the caller may see it; the follower is behind it then. A record that came into sight was made, as far as
     /// they can tell, and one that went out of sight was deleted.
-    pub async fn news_as_seen(&self, base: BaseId, mut news: News) -> Result<News, Fault> {
-        let whole = self.whole(base).await?;
+    pub async fn news(
+        &self,
+        follow: &mut Follow,
+        table: Option<TableId>,
+        limit: usize,
+    ) -> Result<News, Fault> {
+        let whole = self.whole(follow.base).await?;
         let reach = self.reach(&whole);
-        let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { return Ok(news) };
+        let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else {
+            return follow.next(table, limit, &|_, _| true).await;
+        };
+        let mut news = follow.next(table, limit, &|table, row| lens.concerns(&whole, table, row)).await?;
+        // What is there now is at least as new as the news.
+        let whole = self.whole(follow.base).await?;
         let (seen, now) = (lens.schema(), self.now());
         news.schema.retain(|change| is_seen(seen, change));
         let mut by_table: HashMap<TableId, Vec<Changed>> = HashMap::new();
@@ -192,9 +203,14 @@ fn is_seen(seen: &Base, change: &SchemaChange) -> bool {
 }
 
 impl Follow {
-    /// What changed from its place on, in one table or in all: at most `limit` records. It is behind
-    /// them then.
-    pub async fn next(&mut self, table: Option<TableId>, limit: usize) -> Result<News, Fault> {
+    /// What changed from its place on, in one table or in all, where it is to be told: at most `limit`
+    /// records. It is behind them then.
+    async fn next(
+        &mut self,
+        table: Option<TableId>,
+        limit: usize,
+        is_told: &(dyn Fn(TableId, &RowChange) -> bool + Sync),
+    ) -> Result<News, Fault> {
         self.seen = self.seen.max(*self.engine.last_change().borrow());
         let from = self.place;
         let read = self.engine.store().changes_of(self.base, from.seq, self.seen, AT_ONCE).await;
@@ -210,7 +226,7 @@ impl Follow {
                         .flat_map(|t| t.rows.iter().chain(&t.computed).map(move |row| (t.table, row)));
                     for (at, (of, row)) in rows.enumerate().skip(place.rows) {
                         let here = LogPlace { seq: place.seq, rows: at };
-                        let wanted = table.is_none_or(|table| table == of);
+                        let wanted = table.is_none_or(|table| table == of) && is_told(of, row);
                         if wanted && !gathered.add(of, row, here, limit) {
                             self.place = here;
                             return Ok(News { records: gathered.records, schema, next: here, more: true });

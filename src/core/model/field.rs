@@ -439,7 +439,7 @@ impl Field {
         }
         let message =
             format!("field {:?} is masked for you: {what} is refused; leave the field out.", self.name);
-        Err(Fault::new(Code::Forbidden, message).about(self.name.as_str()))
+        Err(Fault::new(Code::MaskedField, message).about(self.name.as_str()))
     }
 
     /// Replaces the choices of a select field, in the typed view and in the options alike.

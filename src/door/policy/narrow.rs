@@ -262,11 +262,11 @@ impl Two<'_> {
                     field.name,
                     mask.as_str()
                 );
-                return Err(Fault::new(Code::Forbidden, message).about(field.name.clone()));
+                return Err(Fault::new(Code::MaskedField, message).about(field.name.clone()));
             }
             if let Some(why) = self.reach.why_not(verb, table.id, field.id) {
                 let message = format!("you may not write field {:?}: {why}; leave it out.", field.name);
-                return Err(Fault::new(Code::Forbidden, message).about(field.name.clone()));
+                return Err(Fault::new(Code::MaskedField, message).about(field.name.clone()));
             }
             let same = whole.field(name).is_ok_and(|found| found.id == field.id);
             let key = if same { name.clone() } else { field.id.to_string() };

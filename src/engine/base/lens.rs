@@ -134,8 +134,16 @@ impl Lens {
             tables.push(lens);
         }
         let schema = Arc::new(Base { id: whole.id, name: whole.name.clone(), tables: seen_tables });
-        let plan = if snapshot.cloud { Plan::of_copy(&schema) } else { Plan::of(&schema) };
-        for lens in &mut tables {
+        let mut plan = if snapshot.cloud { Plan::of_copy(&schema) } else { Plan::of(&schema) };
+        for (lens, seen) in tables.iter_mut().zip(&schema.tables) {
+            let is_masked = |field: &Field| field.mask.is_some();
+            let all_seen = whole.table_by_id(lens.id).is_some_and(|t| t.fields.len() == seen.fields.len())
+                && !seen.fields.iter().any(is_masked);
+            // When a field that is not seen was edited is not told either.
+            plan.retain_watches(lens.id, |watch| match watch.fields.as_slice() {
+                [] => all_seen,
+                fields => !fields.iter().any(|at| is_masked(&seen.fields[*at])),
+            });
             let held = snapshot.plan.watches(lens.id);
             let goes_on = |key: &str| held.iter().position(|held| held.key == key);
             lens.watches = plan.watches(lens.id).iter().map(|watch| goes_on(&watch.key)).collect();

@@ -199,6 +199,13 @@ impl Plan {
         self.places.contains_key(&Place { table, field })
     }
 
+    /// Forgets the edits of a table of which nothing may be known.
+    pub(crate) fn retain_watches(&mut self, table: TableId, known: impl Fn(&Watch) -> bool) {
+        if let Some(watches) = self.watches.get_mut(&table) {
+            watches.retain(known);
+        }
+    }
+
     /// True for a formula that is LAST_MODIFIED_TIME of this watch and nothing else.
     pub fn asks_for(&self, place: Place, watch: &Watch) -> bool {
         match self.at(place).map(|computed| &computed.job) {

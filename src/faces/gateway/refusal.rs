@@ -263,6 +263,7 @@ impl Refusal {
         match code {
             Code::UnknownBase | Code::UnknownTable | Code::Forbidden => Self::not_permitted(code),
             Code::UnknownField => Self::field(about),
+            Code::MaskedField => Self { code, ..Self::parameter(&fault.message) },
             Code::UnknownView => Self::view(about),
             Code::UnknownRecord => match doing {
                 While::Reading => Self::not_permitted(code),

@@ -157,10 +157,9 @@ impl Tool for WaitForChanges {
         };
         let mut follow = context.call.follow(base, since).await?;
         loop {
-            let news = follow.next(table, limit).await?;
+            let news = context.call.news(&mut follow, table, limit).await?;
             // After the news: what the view has is at least as new.
             let view = context.call.held(base).await?;
-            let news = context.call.news_as_seen(base, news).await?;
             let (next, more, schema) = (news.next, news.more, !news.schema.is_empty());
             let kept = kept(&view, news, &args, context.call.now()).await?;
             let is_over = Instant::now() >= deadline;

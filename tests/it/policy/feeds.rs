@@ -64,14 +64,13 @@ fn own_changes_are_taken_back_whole() {
     };
     let done = client.structured("delete_records", goods(json!({"records": ["recLamp0000000000"]})));
     let log = client.structured("list_changes", json!({"base": "Shop"}));
-    assert_eq!(log["changes"].as_array().unwrap().len(), 1, "{log}");
+    assert_eq!(log["changes"][0]["summary"], "Goods: 1 deleted; Makers: 1 changed", "{log}");
     let history = client.text("get_record_history", goods(json!({"record": "recLamp0000000000"})));
     assert!(history.contains("Lamp") && !history.contains("Price") && !history.contains("\"Stock\""), "{history}");
     client.structured("undo_changes", json!({"base": "Shop", "changes": [done["change"]]}));
     let file = data.path().join("whole.json");
     data.ok(&["base", "export", "Shop", "--output", file.to_str().unwrap()]);
     let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.contains("\"Price\": 40") || text.contains("\"Price\":40") || text.contains("40"), "{text}");
     let base: Value = serde_json::from_str(&text).unwrap();
     let lamp = base["records"]["tblGoods000000000"].as_array().unwrap().iter().find(|r| r["id"] == "recLamp0000000000");
     assert_eq!(lamp.unwrap()["fields"]["Price"], 40, "what was not seen is back, too");

@@ -14,7 +14,7 @@ fn what_may_not_be_seen_is_not_there() {
     let lamp = &found[0]["fields"];
     assert_eq!((&lamp["Name"], &lamp["Stock"]), (&json!("Lamp"), &json!("[redacted]")));
     assert!(lamp.get("Price").is_none() && lamp.get("Worth").is_none(), "{lamp}");
-    let described = client.text("describe_table", json!({"base": "Shop", "table": "Goods"}));
+    let described = client.text("describe_base", json!({"base": "Shop", "table": "Goods"}));
     assert!(!described.contains("Price") && !described.contains("Worth"), "{described}");
     assert!(described.contains("Masked"), "{described}");
     assert!(!described.contains("By price"), "a view in the order of prices: {described}");

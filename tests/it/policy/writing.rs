@@ -73,12 +73,10 @@ fn a_record_has_to_stay_one_that_its_writer_sees() {
     );
     assert!(dry.to_string().contains("would not be one that you see"), "{dry}");
     assert_eq!(whole(&data, GOODS, "recLamp0000000000")["Listed"], true);
-    // Good ones go ahead beside bad ones, and all or nothing means it.
+    // Good ones go ahead beside bad ones.
     let mixed = json!({"base": "Shop", "table": "Goods", "records": [{"Name": "no"}, {"Name": "yes", "Listed": true}]});
     let done = client.structured("create_records", mixed);
     assert_eq!((&done["count"], &done["failed"][0]["index"]), (&json!(1), &json!(0)), "{done}");
-    let both = json!({"base": "Shop", "table": "Goods", "atomic": true, "records": [{"Name": "a", "Listed": true}, {"Name": "b"}]});
-    assert!(client.refused("create_records", both).contains("record 2"));
     let names: Vec<Value> =
         super::records(&mut client, json!({})).iter().map(|r| r["fields"]["Name"].clone()).collect();
     assert_eq!(names, [json!("Lamp"), json!("Shelf"), json!("yes")]);
@@ -93,7 +91,7 @@ fn upserts_match_what_is_seen_and_replacing_empties_nothing_else() {
         "upsert_records",
         json!({"base": "Shop", "table": "Goods", "merge_on": ["Name"], "records": [{"Name": "chair", "Listed": true}]}),
     );
-    assert_eq!(made["created"].as_array().map(Vec::len), Some(1), "{made}");
+    assert_eq!(made["created"], 1, "{made}");
     assert_eq!(whole(&data, GOODS, "recChair000000000").get("Listed"), None);
     let masked = client.refused(
         "upsert_records",

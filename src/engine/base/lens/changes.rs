@@ -5,10 +5,30 @@ use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::{RecordId, TableId};
 
-use super::{Lens, Seen};
+use super::{Lens, Rows, Seen};
 use crate::base::{RowChange, Snapshot, TableChanges, before};
 
 impl Lens {
+    /// Whether a change of a row can matter to what is seen: it is of a cell that is seen, or of one
+    /// that decides whether the row is.
+    pub fn concerns(&self, whole: &Snapshot, table: TableId, row: &RowChange) -> bool {
+        let Some(lens) = self.tables.iter().find(|lens| lens.id == table) else { return false };
+        let (Some(before), Some(after)) = (&row.before, &row.after) else { return true };
+        let Ok((table, _)) = whole.table(table) else { return false };
+        let programs = match &lens.rows {
+            Some(Rows::Where { programs, .. }) => programs.as_slice(),
+            _ => &[],
+        };
+        let read = || programs.iter().flat_map(|program| program.fields());
+        // What decides may be worked out from any cell.
+        if read().any(|at| table.fields[*at].kind.is_computed()) || programs.iter().any(|p| !p.watched().is_empty()) {
+            return true;
+        }
+        let open = lens.columns.iter().filter(|(_, how)| !matches!(how, Seen::Masked(_))).map(|(at, _)| at);
+        let mut matter = open.chain(read()).map(|at| table.fields[*at].id.to_string());
+        matter.any(|key| before.contains_key(&key) || after.contains_key(&key))
+    }
+
     /// Changes of rows without rows and cells that are not seen or masked, and without links to
     /// records that are not seen. `whole` is the base as it is now.
     pub fn changes(

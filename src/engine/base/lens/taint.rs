@@ -1,7 +1,8 @@
 //! Which fields are masked because of what they are worked out from.
 
 use serde_json::Value;
-use tablewright_core::model::{Base, Field, FieldId, FieldType, Mask};
+use tablewright_core::model::{Base, Field, FieldId, FieldType, Mask, Table};
+use tablewright_formula::{Scope, compile};
 
 use super::Sight;
 use crate::compute::{Place, needs, places};
@@ -39,7 +40,11 @@ pub(super) fn masks(base: &Base, sight: &Sight) -> Vec<Vec<Option<Mask>>> {
             let place = Place { table, field };
             let mut read = needs(base, &at, place);
             let named = ids_in(f);
-            let unknown = match f.kind {
+            let unknown = match &f.kind {
+                // When a record was changed, or by whom, tells of changes of what is not seen.
+                FieldType::LastModifiedTime { watched, .. } => watched.is_empty(),
+                FieldType::LastModifiedBy => true,
+                FieldType::Formula { formula, .. } => asks_for_all_edits(t, formula),
                 FieldType::AiText | FieldType::Unknown | FieldType::ExternalSyncSource => named.is_empty(),
                 FieldType::Button { .. } => named.is_empty() && read.is_empty(),
                 _ => false,
@@ -80,6 +85,12 @@ pub(super) fn masks(base: &Base, sight: &Sight) -> Vec<Vec<Option<Mask>>> {
             return masks;
         }
     }
+}
+
+/// True for a formula that asks when a record was last changed in any field.
+fn asks_for_all_edits(table: &Table, formula: &str) -> bool {
+    let compiled = compile(formula, &Scope::of_table(table));
+    compiled.is_ok_and(|(program, _)| program.watched().iter().any(Vec::is_empty))
 }
 
 /// The ids of fields that the options of a field name, wherever they stand in them.
