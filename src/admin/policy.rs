@@ -98,9 +98,7 @@ pub async fn run(app: &App, command: Command) -> Result<Value, Fault> {
         }
         Command::History => {
             let versions = policies.history(MAX_VERSIONS).await?.into_iter();
-            let line = |(version, at, by): (i64, i64, String)| {
-                json!({ "version": version, "at": instant_text(at), "by": by })
-            };
+            let line = |(version, at, by): (i64, i64, String)| json!({ "version": version, "at": instant_text(at), "by": by });
             Ok(versions.map(line).collect())
         }
         Command::Explain { who, verb, base, table, field, tool, at } => {

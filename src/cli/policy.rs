@@ -32,7 +32,10 @@ pub(super) async fn run(global: &Global, command: Policy) -> anyhow::Result<()> 
             if global.json {
                 return Ok(say(&answer)?);
             }
-            Ok(say(format_args!("version {} is in force, with {} rules", answer["version"], answer["rules"]))?)
+            Ok(say(format_args!(
+                "version {} is in force, with {} rules",
+                answer["version"], answer["rules"]
+            ))?)
         }
         Policy::Show { version } => {
             let answer = ask(policy::Command::Show { version }).await?;

@@ -149,14 +149,16 @@ impl Call {
         }
         for (id, mut records) in by_table {
             let Some(table) = seen.table_by_id(id) else { continue };
-            let is_open = |field: &FieldId| table.field_by_id(*field).is_some_and(|field| field.mask.is_none());
+            let is_open =
+                |field: &FieldId| table.field_by_id(*field).is_some_and(|field| field.mask.is_none());
             if lens.limits_rows(id) {
                 let rows = records.iter().filter(|record| record.existed);
                 let rows = rows.map(|record| (record.id, record.before.clone())).collect();
                 let was = before(&whole, id, rows, now);
                 for (snapshot, of) in [(&was, 0), (&*whole, 1)] {
                     let data = snapshot.table(id)?.1;
-                    let slots: Vec<Option<usize>> = records.iter().map(|record| data.slot(&record.id)).collect();
+                    let slots: Vec<Option<usize>> =
+                        records.iter().map(|record| data.slot(&record.id)).collect();
                     let there: Vec<usize> = slots.iter().flatten().copied().collect();
                     let mut kept = lens.keeps(snapshot, id, &there, now)?.into_iter();
                     for (record, slot) in records.iter_mut().zip(slots) {

@@ -149,7 +149,8 @@ impl Policies {
             let message = format!("nothing was applied, as tests of the file fail:\n{}", failed.join("\n"));
             return Err(Fault::new(Code::InvalidFile, message));
         }
-        let rules = serde_json::to_string(index.set()).map_err(|e| Fault::new(Code::Internal, e.to_string()))?;
+        let rules =
+            serde_json::to_string(index.set()).map_err(|e| Fault::new(Code::Internal, e.to_string()))?;
         let (store, now) = (self.0.engine.store(), self.0.engine.clock().now_ms());
         let added = store.add_policy(last, now, by, text, &rules).await.map_err(Fault::from)?;
         let Some(version) = added else {
@@ -189,7 +190,13 @@ impl Policies {
     }
 
     /// Numbers of the rules that are about a caller; `None` when no policy binds them.
-    fn numbers(&self, held: &InForce, caller: &Caller, action: &str, base: Option<BaseId>) -> Option<Vec<u32>> {
+    fn numbers(
+        &self,
+        held: &InForce,
+        caller: &Caller,
+        action: &str,
+        base: Option<BaseId>,
+    ) -> Option<Vec<u32>> {
         if held.is_open() || OWNERS.contains(&caller.face) {
             return None;
         }
@@ -236,7 +243,10 @@ impl Policies {
         let Some(numbers) = self.numbers(&held, caller, tool, None) else { return true };
         let standing = held.index.standing(&numbers);
         let closed = |rule: &&rules::Rule| {
-            rule.what == What::Deny && rule.verbs.is_empty() && rule.base.is_none() && rule.workspace.is_none()
+            rule.what == What::Deny
+                && rule.verbs.is_empty()
+                && rule.base.is_none()
+                && rule.workspace.is_none()
         };
         !standing.rules().iter().any(|rule| closed(rule))
     }
@@ -256,7 +266,9 @@ impl Policies {
             let mut reaches = lock();
             reaches.uses += 1;
             let uses = reaches.uses;
-            if let Some((reach, used)) = reaches.held.get_mut(&key).filter(|(reach, _)| reach.fits(&whole.schema)) {
+            if let Some((reach, used)) =
+                reaches.held.get_mut(&key).filter(|(reach, _)| reach.fits(&whole.schema))
+            {
                 *used = uses;
                 return reach.clone();
             }
@@ -267,7 +279,8 @@ impl Policies {
         let reach = Arc::new(reach);
         let mut reaches = lock();
         if reaches.held.len() >= MAX_REACHES
-            && let Some(oldest) = reaches.held.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone())
+            && let Some(oldest) =
+                reaches.held.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone())
         {
             reaches.held.remove(&oldest);
         }

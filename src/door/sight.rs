@@ -27,7 +27,8 @@ impl Call {
     /// Whether the caller may know of a base.
     pub(crate) fn sees(&self, base: BaseId) -> bool {
         let caller = self.caller();
-        let of_login = |profile: &Arc<str>| self.replica().login_of(base).is_some_and(|login| *login == **profile);
+        let of_login =
+            |profile: &Arc<str>| self.replica().login_of(base).is_some_and(|login| *login == **profile);
         caller.profile.as_ref().is_none_or(of_login) && self.policies().shows(caller, self.action(), base)
     }
 

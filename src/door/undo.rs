@@ -137,7 +137,10 @@ impl Call {
         let Some(lens) = reach.as_ref().and_then(|reach| reach.lens()) else { return Ok(()) };
         for entry in wanted {
             let refused = |why: &str| {
-                let message = format!("change {} {why}; leave it out, or ask somebody who sees all of the base.", entry.change.seq);
+                let message = format!(
+                    "change {} {why}; leave it out, or ask somebody who sees all of the base.",
+                    entry.change.seq
+                );
                 Err(Fault::new(Code::Forbidden, message))
             };
             if entry.change.author.principal != self.caller().principal {

@@ -31,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Need;
 use crate::call::Call;
-use crate::policy::file::Verb;
 use crate::egress::Egress;
+use crate::policy::file::Verb;
 use follow::Progress;
 use specification::{DataType, Missing, Specification};
 

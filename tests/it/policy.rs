@@ -2,6 +2,7 @@
 
 mod feeds;
 mod file;
+mod leaks;
 mod reading;
 mod writing;
 

@@ -144,7 +144,9 @@ impl Rig {
     }
 
     pub async fn call(&self) -> Call {
-        crate::support::door(&self.engine, &self.files).await.call(Caller::local("test", Rights::ALL), "webhook")
+        crate::support::door(&self.engine, &self.files)
+            .await
+            .call(Caller::local("test", Rights::ALL), "webhook")
     }
 
     pub async fn create(&self, specification: Value, url: Option<&str>) -> Result<Made, Fault> {

@@ -97,7 +97,8 @@ impl Policies {
             let place = format!("test {}", at + 1);
             let when = test.at.as_deref().map(|text| {
                 let wrong = || {
-                    let message = format!("{place}: at is {text:?}; write a moment as \"2026-01-31T12:00:00Z\"");
+                    let message =
+                        format!("{place}: at is {text:?}; write a moment as \"2026-01-31T12:00:00Z\"");
                     Fault::new(Code::InvalidFile, message)
                 };
                 tablewright_core::model::cell::parse_instant(text).ok_or_else(wrong)

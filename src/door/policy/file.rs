@@ -70,15 +70,8 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Read,
-        Self::Create,
-        Self::Update,
-        Self::Delete,
-        Self::Comment,
-        Self::Design,
-        Self::Webhooks,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Create, Self::Update, Self::Delete, Self::Comment, Self::Design, Self::Webhooks];
 
     /// As the file writes it.
     pub fn as_str(self) -> &'static str {

@@ -117,7 +117,8 @@ impl Call {
                 return Ok(Vec::new());
             }
             let by = self.caller().principal.to_string();
-            let (step, outcome) = rehearsal::write(whole.clone(), tried.write.clone(), self.now(), by).await?;
+            let (step, outcome) =
+                rehearsal::write(whole.clone(), tried.write.clone(), self.now(), by).await?;
             let found = self.against_rules(&reach, &tried, &step, &outcome)?;
             if found.is_empty() {
                 return Ok(step.tables().to_vec());
@@ -152,7 +153,9 @@ impl Call {
             _ => HashMap::new(),
         };
         let mut by_table: BTreeMap<TableId, Vec<(usize, usize)>> = BTreeMap::new();
-        for (at, id) in outcome.records.iter().enumerate().filter_map(|(at, id)| Some((at, id.as_ref().ok()?))) {
+        for (at, id) in
+            outcome.records.iter().enumerate().filter_map(|(at, id)| Some((at, id.as_ref().ok()?)))
+        {
             let table = restored.get(id).copied().unwrap_or(tried.write.table);
             // What was deleted has nothing left to look at.
             if let Some(slot) = after.table(table)?.1.slot(id) {
@@ -175,7 +178,9 @@ impl Call {
             }
             for (rule, program) in reach.required(id) {
                 let kept = match program {
-                    Some(program) => Filter::of(vec![program.clone()], self.now()).keeps(after, at, &slots)?,
+                    Some(program) => {
+                        Filter::of(vec![program.clone()], self.now()).keeps(after, at, &slots)?
+                    }
                     None => vec![false; slots.len()],
                 };
                 for ((record, _), _) in rows.iter().zip(kept).filter(|(_, kept)| !kept) {
@@ -312,12 +317,14 @@ impl Two<'_> {
             if let Ok(id) = text.parse::<RecordId>() {
                 let elsewhere = || self.seen.tables.values().any(|data| data.slot(&id).is_some());
                 if data.slot(&id).is_none() && !elsewhere() {
-                    let message = format!("{}, which has no record {id}; use the id of a record there.", none());
+                    let message =
+                        format!("{}, which has no record {id}; use the id of a record there.", none());
                     return Err(Fault::new(Code::UnknownRecord, message).about(id.to_string()));
                 }
             } else if typecast && by_name {
                 if linked.primary().mask.is_some() {
-                    let message = format!("{}, whose names are masked for you; use the ids of records.", none());
+                    let message =
+                        format!("{}, whose names are masked for you; use the ids of records.", none());
                     return Err(Fault::new(Code::Forbidden, message));
                 }
                 *item = Value::from(names.find(self.seen, linked, text).map_err(|found| {
@@ -369,7 +376,8 @@ impl Two<'_> {
     fn restore(&self, rows: &[Restored]) -> Result<(), Fault> {
         for row in rows {
             let unseen = || {
-                let message = "this would put back what you may not see; somebody who sees all of the base can.";
+                let message =
+                    "this would put back what you may not see; somebody who sees all of the base can.";
                 Fault::new(Code::Forbidden, message)
             };
             let table = self.seen.schema.table_by_id(row.table).ok_or_else(unseen)?;

@@ -139,7 +139,9 @@ impl Reach {
 
     /// Refuses what may not be done with the base as a whole.
     pub(crate) fn require(&self, verb: Verb) -> Result<(), Fault> {
-        self.denied.get(&verb).map_or(Ok(()), |why| Err(refused(verb, &format!("base {:?}", self.whole.name), why)))
+        self.denied
+            .get(&verb)
+            .map_or(Ok(()), |why| Err(refused(verb, &format!("base {:?}", self.whole.name), why)))
     }
 
     /// Refuses what may not be done with a table.

@@ -14,8 +14,8 @@ use tablewright_engine::local::{Action, Outcome, Restored, Write};
 
 use super::Undone;
 use crate::call::Call;
-use crate::view::BaseView;
 use crate::plan::Plan;
+use crate::view::BaseView;
 
 /// Records to make or change: their old or present ids, and their cells by field id.
 type Rows = Vec<(RecordId, Map<String, Value>)>;

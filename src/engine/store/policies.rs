@@ -51,11 +51,10 @@ impl Store {
 
     /// The policy in force, if there ever was one.
     pub async fn last_policy(&self) -> Result<Option<StoredPolicy>, Error> {
-        let found: Option<Raw> = sqlx::query_as(
-            "SELECT version, at, by, file, rules FROM policies ORDER BY version DESC LIMIT 1",
-        )
-        .fetch_optional(&self.pool)
-        .await?;
+        let found: Option<Raw> =
+            sqlx::query_as("SELECT version, at, by, file, rules FROM policies ORDER BY version DESC LIMIT 1")
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(found.map(read))
     }
 

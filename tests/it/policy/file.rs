@@ -19,7 +19,10 @@ fn what_a_file_says_wrongly_is_told_with_its_place_and_nothing_is_applied() {
     let data = Data::with_shop();
     data.ok(&["token", "create", "--name", "ci"]);
     for (rules, told) in [
-        ("[[deny]]\nwho = [\"*\"]\nbase = \"Shpo\"", "deny 1: there is no base \"Shpo\". Did you mean \"Shop\"?"),
+        (
+            "[[deny]]\nwho = [\"*\"]\nbase = \"Shpo\"",
+            "deny 1: there is no base \"Shpo\". Did you mean \"Shop\"?",
+        ),
         (
             "[[deny]]\nwho = [\"*\"]\nbase = \"Shop\"\ntables = [\"Goods\"]\nfields = [\"Prise\"]",
             "Did you mean \"Price\"?",
@@ -102,7 +105,10 @@ fn versions_are_kept_and_questions_answered() {
     let data = Data::with_shop();
     assert!(data.ok(&["policy", "show"]).contains("there is no policy"));
     apply(&data, super::NARROW);
-    apply(&data, "version = 1\ndefault = \"deny\"\n[[test]]\nwho = \"local\"\nverb = \"read\"\nbase = \"Shop\"\nexpect = \"deny\"\n");
+    apply(
+        &data,
+        "version = 1\ndefault = \"deny\"\n[[test]]\nwho = \"local\"\nverb = \"read\"\nbase = \"Shop\"\nexpect = \"deny\"\n",
+    );
     let history = data.ok(&["policy", "history"]);
     assert_eq!(history.lines().map(|line| &line[..1]).collect::<Vec<_>>(), ["2", "1"]);
     assert!(data.ok(&["policy", "show", "--version", "1"]).contains("listed goods"));

@@ -23,7 +23,8 @@ fn what_may_not_be_seen_is_not_there() {
     let said = client.call("get_records", chair).to_string();
     let nothing = client.call("get_records", gone).to_string();
     assert_eq!(said.replace("recChair000000000", "recNever000000000"), nothing);
-    let makers = client.structured("list_records", json!({"base": "Shop", "table": "Makers", "format": "json"}));
+    let makers =
+        client.structured("list_records", json!({"base": "Shop", "table": "Makers", "format": "json"}));
     assert!(makers["records"][1]["fields"].get("Goods").is_none(), "Bolt makes chairs: {makers}");
     let searched = client.text("search_records", json!({"base": "Shop", "query": "chair"}));
     assert!(!searched.contains("recChair"), "{searched}");
@@ -75,7 +76,10 @@ fn a_token_is_bound_on_every_face_and_a_change_holds_at_once() {
     assert!(!get("/v0/meta/bases").body.contains("appShop0000000000"));
     let refused = get("/v0/appShop0000000000/Goods");
     assert!(refused.status >= 403 && !refused.body.contains("Goods"), "{}", refused.body);
-    apply(&data, "version = 1\ndefault = \"deny\"\n[[allow]]\nwho = [\"*\"]\nverbs = [\"read\"]\nbase = \"Shop\"\ntables = [\"Makers\"]\n");
+    apply(
+        &data,
+        "version = 1\ndefault = \"deny\"\n[[allow]]\nwho = [\"*\"]\nverbs = [\"read\"]\nbase = \"Shop\"\ntables = [\"Makers\"]\n",
+    );
     let meta = get("/v0/meta/bases/appShop0000000000/tables");
     assert!(meta.body.contains("Makers") && !meta.body.contains("Goods"), "{}", meta.body);
 }

@@ -106,7 +106,10 @@ fn links_that_are_not_seen_stay_when_a_list_is_written() {
     let mut client = client.initialize();
     let makers = |client: &mut Client, goods: Value| {
         let records = json!([{"id": "recBolt0000000000", "fields": {"Goods": goods}}]);
-        client.call("update_records", json!({"base": "Shop", "table": "Makers", "records": records, "typecast": true}))
+        client.call(
+            "update_records",
+            json!({"base": "Shop", "table": "Makers", "records": records, "typecast": true}),
+        )
     };
     assert_eq!(makers(&mut client, json!(["recLamp0000000000"]))["isError"], json!(false));
     let bolt = whole(&data, "tblMakers00000000", "recBolt0000000000");
@@ -162,9 +165,7 @@ require = "{Stock} <= 10"
     assert!(price.contains("you may not write field \"Price\": no rule of the policy allows it"), "{price}");
     let gone = write(&mut client, "delete_records", json!({"records": ["recDesk0000000000"]})).unwrap();
     assert!(gone.contains("you may not delete records of table \"Goods\""), "{gone}");
-    let makers = client.refused(
-        "create_records",
-        json!({"base": "Shop", "table": "Makers", "records": [{"Name": "New"}]}),
-    );
+    let makers = client
+        .refused("create_records", json!({"base": "Shop", "table": "Makers", "records": [{"Name": "New"}]}));
     assert!(makers.contains("you may not create records in table \"Makers\""), "{makers}");
 }

@@ -168,7 +168,10 @@ fn a_base_has_at_most_ten_and_takes_them_with_it() {
         for id in ids {
             assert!(store.webhook_payloads(id, 1, 0, 10, 1_000).await.unwrap().payloads.is_empty());
         }
-        assert_eq!(rig.webhooks.list(&mut rig.call().await, base()).await.unwrap_err().code, Code::UnknownBase);
+        assert_eq!(
+            rig.webhooks.list(&mut rig.call().await, base()).await.unwrap_err().code,
+            Code::UnknownBase
+        );
         rig.close().await;
     });
 }

@@ -21,7 +21,9 @@ impl Lens {
         };
         let read = || programs.iter().flat_map(|program| program.fields());
         // What decides may be worked out from any cell.
-        if read().any(|at| table.fields[*at].kind.is_computed()) || programs.iter().any(|p| !p.watched().is_empty()) {
+        if read().any(|at| table.fields[*at].kind.is_computed())
+            || programs.iter().any(|p| !p.watched().is_empty())
+        {
             return true;
         }
         let open = lens.columns.iter().filter(|(_, how)| !matches!(how, Seen::Masked(_))).map(|(at, _)| at);
