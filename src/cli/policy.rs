@@ -30,7 +30,7 @@ pub(super) async fn run(global: &Global, command: Policy) -> anyhow::Result<()> 
         Policy::Apply { file } => {
             let answer = ask(policy::Command::Apply { text: read(&file)? }).await?;
             if global.json {
-                return Ok(say(&answer)?);
+                return say(&answer);
             }
             Ok(say(format_args!(
                 "version {} is in force, with {} rules",
@@ -40,7 +40,7 @@ pub(super) async fn run(global: &Global, command: Policy) -> anyhow::Result<()> 
         Policy::Show { version } => {
             let answer = ask(policy::Command::Show { version }).await?;
             if global.json {
-                return Ok(say(&answer)?);
+                return say(&answer);
             }
             match answer["file"].as_str() {
                 Some(file) => Ok(say(file.trim_end())?),
@@ -50,7 +50,7 @@ pub(super) async fn run(global: &Global, command: Policy) -> anyhow::Result<()> 
         Policy::History => {
             let answer = ask(policy::Command::History).await?;
             if global.json {
-                return Ok(say(&answer)?);
+                return say(&answer);
             }
             for version in answer.as_array().map_or(&[][..], Vec::as_slice) {
                 let of = |key: &str| version[key].as_str().unwrap_or_default();
@@ -67,7 +67,7 @@ pub(super) async fn run(global: &Global, command: Policy) -> anyhow::Result<()> 
             let asked = policy::Command::Explain { who, verb, base, table, field, tool, at };
             let answer = ask(asked).await?;
             if global.json {
-                return Ok(say(&answer)?);
+                return say(&answer);
             }
             Ok(say(shown(answer["says"].as_str().unwrap_or_default()))?)
         }

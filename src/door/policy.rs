@@ -65,10 +65,13 @@ impl InForce {
     }
 }
 
+/// The version of the policy, the base, and the numbers of the rules.
+type Key = (i64, BaseId, Vec<u32>);
+
 /// Sets of rules worked out for bases, the last used ones.
 #[derive(Default)]
 struct Reaches {
-    held: HashMap<(i64, BaseId, Vec<u32>), (Arc<Reach>, u64)>,
+    held: HashMap<Key, (Arc<Reach>, u64)>,
     uses: u64,
 }
 
@@ -248,7 +251,7 @@ impl Policies {
                 && rule.base.is_none()
                 && rule.workspace.is_none()
         };
-        !standing.rules().iter().any(|rule| closed(rule))
+        !standing.rules().iter().any(closed)
     }
 
     /// How far a caller reaches in a base; `None` when no policy binds them.

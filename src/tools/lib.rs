@@ -1,5 +1,6 @@
 //! The tools: each one verb, from typed arguments to a typed answer.
 
+pub mod admin;
 pub mod attachments;
 pub mod bulk;
 pub mod changes;
@@ -30,8 +31,10 @@ pub fn registry() -> Result<Registry, Error> {
         ("comments.toml", include_str!("../../tools/comments.toml")),
         ("sync.toml", include_str!("../../tools/sync.toml")),
         ("changes.toml", include_str!("../../tools/changes.toml")),
+        ("admin.toml", include_str!("../../tools/admin.toml")),
     ])?;
     Registry::builder()
+        .with::<admin::ExplainAccess>()
         .with::<schema::ListBases>()
         .with::<schema::DescribeBase>()
         .with::<records::ListRecords>()

@@ -62,6 +62,8 @@ async def use_rows(client, use_tool):
     result, _ = await use_tool("add_comment", {**GOODS, "record": record, "text": "Is it new?"})
     comment = result.structured_content["id"]
     _, text = await use_tool("list_comments", {**GOODS, "record": record})
+    explained, _ = await use_tool("explain_access", {**GOODS, "verb": "read", "field": "Price"})
+    assert explained["allowed"], explained
     assert comment in text and "Is it new?" in text, text
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})

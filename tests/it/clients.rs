@@ -23,7 +23,7 @@ fn the_python_sdk_lists_and_calls_every_tool_over_pipes() {
         command.args(["--mode", mode, "stdio", program(), "serve"]).args(EVERYTHING);
         command.arg("--data-dir").arg(data.path());
         let said = run_client(command);
-        assert!(said.contains("36 tools called"), "{mode}: {said}");
+        assert!(said.contains("37 tools called"), "{mode}: {said}");
     }
 }
 
@@ -36,7 +36,7 @@ fn the_python_sdk_lists_and_calls_every_tool_over_http() {
         command.args(["--mode", mode, "http", &format!("http://{}/mcp", server.address)]);
         command.env("TABLEWRIGHT_TOKEN", &server.token);
         let said = run_client(command);
-        assert!(said.contains("36 tools called"), "{mode}: {said}");
+        assert!(said.contains("37 tools called"), "{mode}: {said}");
     }
 }
 
@@ -49,7 +49,7 @@ fn the_python_sdk_lists_and_calls_every_tool_over_sse() {
         command.args(["--mode", mode, "sse", &format!("http://{}/sse", server.address)]);
         command.env("TABLEWRIGHT_TOKEN", &server.token);
         let said = run_client(command);
-        assert!(said.contains("36 tools called over protocol 2025-11-25"), "{mode}: {said}");
+        assert!(said.contains("37 tools called over protocol 2025-11-25"), "{mode}: {said}");
     }
 }
 
@@ -94,6 +94,7 @@ fn every_call() -> Vec<(&'static str, Vec<String>)> {
         ("assess_formula_impact", with(&["field=Price", "change=delete"])),
         ("add_comment", with(&["record=recLamp0000000000", "text=bright"])),
         ("list_comments", with(&["record=recLamp0000000000"])),
+        ("explain_access", with(&["verb=read", "field=Price"])),
         ("get_sync_status", vec![]),
         ("list_changes", vec!["base=Shop".into(), "limit=2".into()]),
         ("get_record_history", with(&["record=recLamp0000000000"])),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{program, root};
+use crate::support::{Data, http, listen, program, root};
 
 #[test]
 fn the_tour_of_careful_writes_prints_what_the_readme_shows() {
@@ -51,4 +51,59 @@ fn the_commands_of_the_guide_work() {
         }
     }
     assert!(run >= 6, "only {run} commands were found");
+}
+
+/// The blocks of a page whose commands belong together, in order.
+fn story(page: &str, name: &str) -> Vec<String> {
+    let opening = format!("```sh {name}\n");
+    let blocks = page.split(&opening).skip(1);
+    blocks.flat_map(|block| block.split("```").next().unwrap().lines().map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_contractor_of_the_guide_sees_three_tables_and_no_salaries() {
+    let page = std::fs::read_to_string(root().join("examples/guide/policies.md")).unwrap();
+    let shown = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = std::fs::read_to_string(root().join("examples/careful/contractor.toml")).unwrap();
+    assert_eq!(shown, policy, "the page shows the file");
+    let data = Data::new();
+    let folder = std::path::Path::new(program()).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let mut said = Vec::new();
+    for line in story(&page, "contractor") {
+        let output = Command::new("sh")
+            .args(["-c", &line])
+            .env("PATH", &path)
+            .env("HOME", data.path())
+            .env("TABLEWRIGHT_DATA_DIR", data.path())
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
+        said.push((line, String::from_utf8(output.stdout).unwrap()));
+    }
+    let told = |command: &str| &said.iter().find(|(line, _)| line.contains(command)).unwrap().1;
+    assert!(told("People Salary").contains("may not read \"Salary\""), "{said:?}");
+    assert!(told("People Cost").contains("it is worked out from what is hidden"), "{said:?}");
+    assert!(told("update Agency Tasks").contains("may update"), "{said:?}");
+    assert!(told("read Agency Clients").contains("may not read"), "{said:?}");
+    let token = told("token create").trim().to_owned();
+    let (_client, address) = listen(&data, &["--allow-write"], &[]);
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let get = |path: &str| http(&address, "GET", &format!("/v0/{path}"), &headers, b"").body;
+    let tables = get("meta/bases/appAgency00000000/tables");
+    for (name, there) in
+        [("Projects", true), ("Tasks", true), ("People", true), ("Clients", false), ("Salary", false)]
+    {
+        assert_eq!(tables.contains(&format!("\"{name}\"")), there, "{name}: {tables}");
+    }
+    let people = get("appAgency00000000/People");
+    assert!(people.contains("Ines Moreau") && people.contains("\"…1 17\""), "{people}");
+    assert!(!people.contains("52000") && !people.contains("Cost") && !people.contains("+33"), "{people}");
+    assert_eq!(get("appAgency00000000/Projects").matches("createdTime").count(), 2);
+    let long = br#"{"fields": {"Hours": 25}}"#;
+    let refused = http(&address, "PATCH", "/v0/appAgency00000000/Tasks/recAgT10000000000", &headers, long);
+    assert_eq!(refused.status, 403, "{}", refused.body);
 }

@@ -11,6 +11,8 @@ use tablewright_engine::Snapshot;
 use super::file::{Expect, PolicyFile, Verb};
 use super::rules::{Circumstances, Index, Standing, Verdict};
 use super::{Policies, Reach};
+use crate::access::Need;
+use crate::call::Call;
 
 /// A question: may somebody do something somewhere?
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +150,52 @@ impl Policies {
         let standing = index.standing(&index.in_force(&at));
         let place = Place { whole: &whole, table, field };
         Ok(explained(&standing, &place, asked.verb, &asked.who, &self.0.key))
+    }
+}
+
+impl Call {
+    /// Whether the caller may do something, and what decides: their rights, or a rule of the policy.
+    /// What they may not see is not there, here either.
+    pub async fn explain_access(
+        &mut self,
+        verb: Verb,
+        base: &str,
+        table: Option<&str>,
+        field: Option<&str>,
+        tool: Option<String>,
+    ) -> Result<Explained, Fault> {
+        let seen = self.base(base).await?;
+        let seen = seen.schema();
+        let table = table.map(|name| seen.table(name)).transpose()?;
+        let field = match (field, table) {
+            (Some(name), Some(table)) => Some(table.field(name)?.id.to_string()),
+            (Some(name), None) => Some(name.to_owned()),
+            (None, _) => None,
+        };
+        let asked = Asked {
+            who: self.caller().principal.to_string(),
+            verb,
+            base: seen.id.to_string(),
+            table: table.map(|table| table.id.to_string()),
+            field,
+            tool,
+            at: None,
+        };
+        let explained = self.policies().explain(&asked).await?;
+        let need = match verb {
+            Verb::Read => Need::Read,
+            Verb::Create | Verb::Update => Need::Write,
+            Verb::Delete => Need::Delete,
+            Verb::Comment => Need::WriteComments,
+            Verb::Design => Need::Schema,
+            Verb::Webhooks => Need::Webhooks,
+        };
+        Ok(match self.caller().rights.require(need) {
+            Ok(()) => explained,
+            Err(fault) => {
+                Explained { allowed: false, mask: None, rule: None, says: fault.message, ..explained }
+            }
+        })
     }
 }
 

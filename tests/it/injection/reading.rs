@@ -45,6 +45,7 @@ fn reads(n: usize, payload: &Payload) -> Vec<(&'static str, Value)> {
     calls.extend([
         ("describe_base", json!({"base": BASE, "table": "Carriers"})),
         ("list_comments", table(json!({"record": record(n)}))),
+        ("explain_access", table(json!({"verb": "read", "field": field}))),
         ("check_formula", table(json!({"formula": formula}))),
         ("evaluate_formula", table(json!({"formula": formula, "records": [record(n)], "trace": true}))),
         ("explain_formula", table(json!({"field": "Doubled"}))),

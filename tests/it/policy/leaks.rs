@@ -184,6 +184,8 @@ fn calls() -> Vec<(&'static str, Value)> {
     for field in ["Price", "Prise", "Stock", "Notes", "Worth", "Name", "Changed", "Number", "Maker"] {
         calls.push(("list_records", goods(json!({"sort": [{"field": field, "direction": "desc"}]}))));
         calls.push(("list_records", goods(json!({"fields": [field]}))));
+        calls.push(("explain_access", goods(json!({"verb": "read", "field": field}))));
+        calls.push(("explain_access", goods(json!({"verb": "update", "field": field}))));
         calls.push(("list_records", goods(json!({"filter": {"field": field, "op": ">", "value": 5}}))));
         for formula in [format!("{{{field}}} > 5"), format!("LEN({{{field}}} & '')"), format!("{{{field}}}")]
         {
@@ -239,7 +241,7 @@ fn plain(text: &str) -> String {
     };
     let mut out = String::new();
     let mut word = String::new();
-    let mut flush = |word: &mut String, out: &mut String| {
+    let flush = |word: &mut String, out: &mut String| {
         let is_moment =
             word.len() >= 19 && word.starts_with("202") && word.contains('T') && !word.starts_with("2026-0");
         let session = word.len() >= 14
