@@ -63,7 +63,7 @@ async def use_rows(client, use_tool):
     comment = result.structured_content["id"]
     _, text = await use_tool("list_comments", {**GOODS, "record": record})
     explained, _ = await use_tool("explain_access", {**GOODS, "verb": "read", "field": "Price"})
-    assert explained["allowed"], explained
+    assert explained.structured_content["allowed"], explained
     assert comment in text and "Is it new?" in text, text
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})

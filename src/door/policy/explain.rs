@@ -45,10 +45,10 @@ pub struct Explained {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Rules that leave out rows of the table.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
     /// Rules that have to hold for a record after it was written.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
     /// The same in words.
     pub says: String,

@@ -310,7 +310,8 @@ impl<'a> Standing<'a> {
 /// Minutes after midnight of `HH:MM`; `24:00` is the end of the day.
 pub fn minutes(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |text: &str| (text.len() == 2).then(|| text.parse::<u16>().ok()).flatten();
+    let is_two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let two = |text: &str| is_two(text).then(|| text.parse::<u16>().ok()).flatten();
     let (hours, minutes) = (two(hours)?, two(minutes)?);
     let all = hours * 60 + minutes;
     (minutes < 60 && all <= DAY).then_some(all)

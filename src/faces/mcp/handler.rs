@@ -11,8 +11,8 @@ use rmcp::model::{
     ErrorData, Extensions, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Icon,
     Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
-    UpdateTaskParams,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+    UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -152,7 +152,10 @@ impl ServerHandler for Handler {
     ) -> Result<ListToolsResult, ErrorData> {
         let caller = self.caller(&context.extensions)?;
         let offer = self.parts.offer(caller.rights);
-        let (tools, next) = pages::page("tools", &offer.tools, request.as_ref(), |tool| &tool.name)?;
+        let policies = self.parts.door().policies();
+        let usable = offer.tools.iter().filter(|tool| policies.lets_use(&caller, &tool.name));
+        let usable: Vec<Tool> = usable.cloned().collect();
+        let (tools, next) = pages::page("tools", &usable, request.as_ref(), |tool| &tool.name)?;
         let mut result =
             ListToolsResult::with_all_items(tools).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
         result.next_cursor = next;

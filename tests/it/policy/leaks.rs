@@ -236,7 +236,8 @@ fn calls() -> Vec<(&'static str, Value)> {
 fn plain(text: &str) -> String {
     let known = |word: &str| {
         let fixture = word.ends_with("0000000");
-        let kinds = ["rec", "cal", "pln", "sel", "att", "com", "tok", "usr", "app", "tbl", "fld", "viw"];
+        let kinds =
+            ["rec", "cal", "pln", "sel", "att", "com", "tok", "usr", "app", "tbl", "fld", "viw", "itr"];
         word.len() != 17 || fixture || !kinds.iter().any(|kind| word.starts_with(kind))
     };
     let mut out = String::new();

@@ -83,3 +83,62 @@ fn a_token_is_bound_on_every_face_and_a_change_holds_at_once() {
     let meta = get("/v0/meta/bases/appShop0000000000/tables");
     assert!(meta.body.contains("Makers") && !meta.body.contains("Goods"), "{}", meta.body);
 }
+
+#[test]
+fn a_policy_that_changes_in_the_middle_of_pages_leaks_nothing() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &[]);
+    let bearer = format!("Bearer {}", server.token);
+    let get = |path: &str| http(&server.address, "GET", path, &[("Authorization", bearer.as_str())], b"");
+    let first = get("/v0/appShop0000000000/Goods?pageSize=1&sort%5B0%5D%5Bfield%5D=Price");
+    let first: serde_json::Value = serde_json::from_str(&first.body).unwrap();
+    let offset = first["offset"].as_str().unwrap();
+    apply(&data, &NARROW.replace("\"local\"", "\"token:test\""));
+    let next =
+        get(&format!("/v0/appShop0000000000/Goods?pageSize=1&sort%5B0%5D%5Bfield%5D=Price&offset={offset}"));
+    assert_eq!(next.status, 422, "the order is of a field that is not there: {}", next.body);
+    let next = get(&format!("/v0/appShop0000000000/Goods?pageSize=4&offset={offset}"));
+    for hidden in ["Price", "recChair", "recDesk", "recBlank"] {
+        assert!(!next.body.contains(hidden), "{}", next.body);
+    }
+}
+
+#[test]
+fn a_field_that_is_renamed_stays_masked_and_one_that_a_rule_needs_and_is_gone_closes_the_table() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &["--allow-schema", "--allow-delete", "--allow-write"]);
+    let owner = data.ok(&["token", "create", "--name", "reader"]).trim().to_owned();
+    apply(&data, &NARROW.replace("\"local\"", "\"token:reader\""));
+    let ask = |token: &str, method: &str, path: &str, body: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        http(&server.address, method, path, &headers, body.as_bytes())
+    };
+    let goods = "/v0/appShop0000000000/Goods";
+    let field = "/v0/meta/bases/appShop0000000000/tables/tblGoods000000000/fields";
+    let read = || ask(&owner, "GET", goods, "").body;
+    assert!(read().contains("\"Stock\":\"[redacted]\""), "{}", read());
+    let kept = ask(&server.token, "PATCH", &format!("{field}/fldGStock00000000"), "{\"name\": \"Left\"}");
+    assert_eq!(kept.status, 200, "{}", kept.body);
+    assert!(read().contains("\"Left\":\"[redacted]\""), "{}", read());
+    let mut client = data.serve(&["--allow-schema", "--allow-delete", "--toolsets", "all"]).initialize();
+    client.structured(
+        "delete_field",
+        json!({"base": "Shop", "table": "Goods", "field": "Listed", "force": true}),
+    );
+    assert_eq!(read(), "{\"records\":[]}", "nobody knows which rows are to be seen");
+}
+
+#[test]
+fn a_tool_that_is_denied_is_not_offered_and_rules_can_be_about_tools() {
+    let policy = "version = 1\ndefault = \"allow\"\n[[deny]]\nwho = [\"local\"]\ntools = [\"search_records\"]\n[[deny]]\nwho = [\"local\"]\nverbs = [\"read\"]\nbase = \"Shop\"\ntables = [\"Makers\"]\ntools = [\"list_records\"]\n";
+    let (_data, client) = bound(policy, &[]);
+    let mut client = client.initialize();
+    assert!(!client.tools().contains(&"search_records".to_owned()));
+    let refused = client.refused("search_records", json!({"base": "Shop", "query": "lamp"}));
+    assert!(refused.contains("the policy does not let you use the tool search_records"), "{refused}");
+    let listed = client.refused("list_records", json!({"base": "Shop", "table": "Makers"}));
+    assert!(listed.contains("Makers") && listed.contains("Goods"), "there is no such table: {listed}");
+    let described = client.text("describe_base", json!({"base": "Shop"}));
+    assert!(described.contains("Makers"), "another tool: {described}");
+}
