@@ -8,12 +8,12 @@ use std::time::Instant;
 use tablewright_core::model::{BaseId, CallId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::airtable::{Ask, Tally};
-use tablewright_engine::base::Change;
 use tablewright_engine::base::changes::Author;
+use tablewright_engine::base::{Change, TableChanges};
 use tablewright_engine::files::Files;
 use tablewright_engine::local::{Action, Outcome};
 use tablewright_engine::replica::{Replica, Source, Want};
-use tablewright_engine::{AuditEntry, Engine};
+use tablewright_engine::{AuditEntry, Engine, Snapshot};
 use tokio::sync::broadcast;
 
 use crate::access::Caller;
@@ -32,6 +32,9 @@ use crate::view::TableView;
 
 /// Most records an audit line names.
 const MAX_NOTED: usize = 1_000;
+
+/// How often a write is begun anew because others changed its records meanwhile.
+const MAX_TRIES: usize = 30;
 
 /// The door of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -326,25 +329,65 @@ impl Call {
     }
 
     /// The same for a part of a task: with the commit the part is noted as done.
-    pub async fn apply_part(&mut self, mut plan: Plan, part: Option<TaskPart>) -> Result<Outcome, Fault> {
-        let mut problems = self.take_in(&mut plan).await?;
-        for FailedFile { record, field, fault } in problems.failed.drain(..) {
-            problems.refused.entry(record).or_insert(fault.within(format_args!("field {field:?}")));
-        }
-        self.commit(plan, problems.refused, part).await
+    pub async fn apply_part(&mut self, plan: Plan, part: Option<TaskPart>) -> Result<Outcome, Fault> {
+        self.apply_with(plan, part, false).await.map(|(outcome, _)| outcome)
     }
 
     /// Carries out a plan as [`Call::apply`] does, but leaves files that cannot be fetched out of
     /// their cells instead of refusing the records, and says which.
-    pub async fn apply_leaving_out(&mut self, mut plan: Plan) -> Result<(Outcome, Vec<FailedFile>), Fault> {
-        let problems = self.take_in(&mut plan).await?;
-        Ok((self.commit(plan, problems.refused, None).await?, problems.failed))
+    pub async fn apply_leaving_out(&mut self, plan: Plan) -> Result<(Outcome, Vec<FailedFile>), Fault> {
+        self.apply_with(plan, None, true).await
     }
 
-    async fn take_in(&self, plan: &mut Plan) -> Result<attachments::Problems, Fault> {
+    async fn apply_with(
+        &mut self,
+        plan: Plan,
+        part: Option<TaskPart>,
+        leaves_out: bool,
+    ) -> Result<(Outcome, Vec<FailedFile>), Fault> {
+        let bound = self.policies.binds(&self.caller, &self.action, plan.base);
+        if !bound || self.follows() {
+            return self.attempt(plan, part, leaves_out).await;
+        }
+        for _ in 0..MAX_TRIES {
+            match self.attempt(plan.clone(), part.clone(), leaves_out).await {
+                // Somebody changed the records after the rules had looked at them.
+                Err(fault) if fault.code == Code::PlanStale => {}
+                done => return done,
+            }
+        }
+        let message = "others change these records all the time; nothing was written. Send it again.";
+        Err(Fault::new(Code::Conflict, message))
+    }
+
+    async fn attempt(
+        &mut self,
+        mut plan: Plan,
+        part: Option<TaskPart>,
+        leaves_out: bool,
+    ) -> Result<(Outcome, Vec<FailedFile>), Fault> {
+        let (mut problems, base) = self.take_in(&mut plan).await?;
+        if !leaves_out {
+            for FailedFile { record, field, fault } in problems.failed.drain(..) {
+                problems.refused.entry(record).or_insert(fault.within(format_args!("field {field:?}")));
+            }
+        }
+        let tried = match base {
+            Some(base) => self.try_rules(&plan, base, &mut problems.refused).await?,
+            None => Vec::new(),
+        };
+        Ok((self.commit(plan, problems.refused, tried, part).await?, problems.failed))
+    }
+
+    /// Makes a plan what will be committed. With what is wrong with it comes the base that it was brought
+    /// into terms of, where a policy binds the caller.
+    async fn take_in(
+        &self,
+        plan: &mut Plan,
+    ) -> Result<(attachments::Problems, Option<Arc<Snapshot>>), Fault> {
         self.require_seen(plan.base)?;
         let mut refused = BTreeMap::new();
-        self.narrow(plan, &mut refused).await?;
+        let base = self.narrow(plan, &mut refused).await?;
         let view = self.held(plan.base).await?.table_by_id(plan.table())?;
         // People and files of a base that lives in Airtable are Airtable's to know.
         if !view.base().is_cloud() {
@@ -353,17 +396,18 @@ impl Call {
         }
         let mut problems = attachments::take_in(&self.files, &view, &mut plan.write.action).await;
         problems.refused.append(&mut refused);
-        Ok(problems)
+        Ok((problems, base))
     }
 
-    /// Commits a plan without the records that are refused already; the outcome has them too.
+    /// Commits a plan without the records that are refused already; the outcome has them too. Rows have
+    /// to be as they were when it was `tried`.
     async fn commit(
         &mut self,
         mut plan: Plan,
-        mut refused: BTreeMap<usize, Fault>,
+        refused: BTreeMap<usize, Fault>,
+        tried: Vec<TableChanges>,
         part: Option<TaskPart>,
     ) -> Result<Outcome, Fault> {
-        let tried = self.try_rules(&plan, &mut refused).await?;
         attachments::leave_out(&mut plan, &refused)?;
         if let Some(done) = self.rehearsed(&plan).await {
             let mut outcome = done?;

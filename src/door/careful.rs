@@ -84,6 +84,11 @@ impl Call {
         self.mode = Mode::Following { effect, begun: done, made: HashMap::new() };
     }
 
+    /// True for a call that carries out a plan.
+    pub(crate) fn follows(&self) -> bool {
+        matches!(self.mode, Mode::Following { .. })
+    }
+
     /// How many writes of the plan were begun.
     pub fn begun(&self) -> usize {
         match self.mode {
@@ -185,7 +190,7 @@ impl Call {
 
     /// The same for a change of the schema.
     pub(crate) async fn admit_edit(&mut self, base: BaseId, edit: &SchemaEdit) -> Result<(), Fault> {
-        let following = matches!(self.mode, Mode::Following { .. });
+        let following = self.follows();
         let judged = matches!(self.mode, Mode::Plain) && self.may_need_approval();
         if !following && !judged {
             return Ok(());

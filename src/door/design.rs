@@ -34,7 +34,7 @@ impl Call {
     /// Airtable and then connected.
     pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
-        self.policies().require(self.caller(), self.action(), Verb::Design)?;
+        self.policies().require_new_bases(self.caller(), self.action())?;
         if self.caller().profile.is_some() {
             let message = "this token sees the bases of one login at Airtable alone, and a new base would not be one of them; use another token.";
             return Err(Fault::new(Code::Forbidden, message));

@@ -192,6 +192,11 @@ impl Policies {
         Ok((file, set))
     }
 
+    /// Whether a policy may say something about a caller anywhere.
+    pub(crate) fn concern(&self, caller: &Caller) -> bool {
+        !OWNERS.contains(&caller.face) && !self.held().is_open()
+    }
+
     /// Numbers of the rules that are about a caller; `None` when no policy binds them.
     fn numbers(
         &self,
@@ -230,14 +235,14 @@ impl Policies {
         }
     }
 
-    /// Refuses what is about no base in particular, such as making one.
-    pub(crate) fn require(&self, caller: &Caller, action: &str, verb: Verb) -> Result<(), Fault> {
+    /// Refuses to make a base where the policy does not let the caller change schemas of whatever base.
+    pub(crate) fn require_new_bases(&self, caller: &Caller, action: &str) -> Result<(), Fault> {
         let held = self.held();
         let Some(numbers) = self.numbers(&held, caller, action, None) else { return Ok(()) };
-        if held.index.standing(&numbers).base(verb).is_allowed() {
+        if held.index.standing(&numbers).base(Verb::Design).is_allowed() {
             return Ok(());
         }
-        Err(Fault::new(Code::Forbidden, format!("the policy does not let you {} here.", verb.as_str())))
+        Err(Fault::new(Code::Forbidden, "the policy does not let you make bases."))
     }
 
     /// Whether a caller may use a tool at all.

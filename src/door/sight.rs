@@ -18,7 +18,7 @@ impl Call {
     /// The bases the caller may see, by name.
     pub fn bases(&self) -> Arc<Vec<(BaseId, String)>> {
         let all = self.engine().bases();
-        if all.iter().all(|(id, _)| self.sees(*id)) {
+        if self.caller().profile.is_none() && !self.policies().concern(self.caller()) {
             return all;
         }
         Arc::new(all.iter().filter(|(id, _)| self.sees(*id)).cloned().collect())

@@ -86,7 +86,13 @@ pub async fn preview_of(call: &Call, effect: &Effect, records: usize) -> Preview
             bases.insert(id, (schema, call.is_cloud(id)));
         }
     }
-    let Ok(effect) = call.effect_as_seen(effect).await else { return Preview::default() };
+    let effect = match call.effect_as_seen(effect).await {
+        Ok(effect) => effect,
+        Err(fault) => {
+            let warning = format!("what it would do cannot be shown: {}", fault.message);
+            return Preview { warnings: vec![warning], ..Preview::default() };
+        }
+    };
     let mut shown = preview(&effect, &bases, records);
     if let Ok(moved) = call.changed_since_read(&effect).await
         && !moved.is_empty()

@@ -37,9 +37,14 @@ struct Two<'a> {
 
 impl Call {
     /// Brings a write into terms of what the caller sees; records that they may not write are refused.
-    pub(crate) async fn narrow(&self, plan: &mut Plan, refused: &mut Refused) -> Result<(), Fault> {
+    /// The base as it was then; `None` when no policy binds them.
+    pub(crate) async fn narrow(
+        &self,
+        plan: &mut Plan,
+        refused: &mut Refused,
+    ) -> Result<Option<Arc<Snapshot>>, Fault> {
         let whole = self.whole(plan.base).await?;
-        let Some(reach) = self.reach(&whole) else { return Ok(()) };
+        let Some(reach) = self.reach(&whole) else { return Ok(None) };
         let seen = reach.look(whole.clone(), self.now(), !self.rehearses()).await?;
         let two = Two { reach: &reach, whole: &whole, seen: &seen };
         let table = seen.schema.table_by_id(plan.write.table).ok_or_else(|| missing(plan.write.table))?;
@@ -74,7 +79,8 @@ impl Call {
             }
             Action::Restore { rows, .. } => {
                 two.drop_other_sides(rows);
-                return two.restore(rows);
+                two.restore(rows)?;
+                return Ok(Some(whole));
             }
         }
         two.fill_in(table, &mut plan.write.action);
@@ -89,17 +95,18 @@ impl Call {
                 Err(fault) => drop(refused.insert(at, fault)),
             }
         }
-        Ok(())
+        Ok(Some(whole))
     }
 
-    /// Tries a write of which rules have to see what it leaves; records that they do not let through
-    /// are refused. What it may be carried out on: rows as they have to be.
+    /// Tries a write on the base that it was brought into terms of, where rules have to see what it
+    /// leaves; records that they do not let through are refused. What it may be carried out on: rows as
+    /// they have to be.
     pub(crate) async fn try_rules(
         &self,
         plan: &Plan,
+        whole: Arc<Snapshot>,
         refused: &mut Refused,
     ) -> Result<Vec<TableChanges>, Fault> {
-        let whole = self.whole(plan.base).await?;
         let Some(reach) = self.reach(&whole) else { return Ok(Vec::new()) };
         let tables: Vec<TableId> = match &plan.write.action {
             Action::Restore { rows, .. } => rows.iter().map(|row| row.table).collect(),

@@ -161,9 +161,15 @@ impl Reach {
         self.tables.get(&table).map_or(&[], |reach| &reach.required)
     }
 
-    /// True when a write to a table has to be tried before it is known whether it may be.
+    /// True when a write to a table has to be tried before it is known whether it may be, or depends on
+    /// rows that are not seen: links to them stay.
     pub(crate) fn looks_at_writes(&self, table: TableId) -> bool {
-        !self.required(table).is_empty() || self.limits_rows(table)
+        let schema = self.schema();
+        let fields = schema.table_by_id(table).map_or(&[][..], |table| &table.fields);
+        let mut linked = fields.iter().filter_map(|field| field.link()).map(|link| link.linked_table_id);
+        !self.required(table).is_empty()
+            || self.limits_rows(table)
+            || linked.any(|table| self.limits_rows(table))
     }
 
     /// True when not all rows of a table are seen.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{apply, bound};
-use crate::support::{Client, Data};
+use crate::support::{Client, Data, http, serve_http};
 
 const ALL: [&str; 4] = ["--allow-write", "--allow-delete", "--toolsets", "all"];
 
@@ -168,4 +168,40 @@ require = "{Stock} <= 10"
     let makers = client
         .refused("create_records", json!({"base": "Shop", "table": "Makers", "records": [{"Name": "New"}]}));
     assert!(makers.contains("you may not create records in table \"Makers\""), "{makers}");
+}
+
+#[test]
+fn writers_at_once_do_not_get_in_each_others_way_and_lose_no_hidden_link() {
+    let data = Data::with_shop();
+    let server = serve_http(&data, &["--allow-write"]);
+    let owner = server.token.clone();
+    let scopes = "data.records:read,data.records:write";
+    let bound = data.ok(&["token", "create", "--name", "bound", "--scopes", scopes]).trim().to_owned();
+    apply(&data, &super::NARROW.replace("\"local\"", "\"token:bound\""));
+    let send = |token: &str, method: &str, path: &str, body: Value| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let path = format!("/v0/appShop0000000000/{path}");
+        let answer = http(&server.address, method, &path, &headers, body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let made = |n: usize, listed: bool| json!({"fields": {"Name": format!("good {n}"), "Listed": listed, "Maker": ["recAcme0000000000"]}});
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            // Two make what the other one sees, two what is hidden, and one writes the list of links.
+            let (bound, owner, send, made) = (&bound, &owner, &send, &made);
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let token = if thread % 2 == 0 { bound } else { owner };
+                    send(token, "POST", "Goods", made(10 * thread + n, thread % 2 == 0));
+                }
+            });
+        }
+        for _ in 0..10 {
+            let lamp = json!({"fields": {"Goods": ["recLamp0000000000"]}});
+            send(&bound, "PATCH", "Makers/recAcme0000000000", lamp);
+        }
+    });
+    let links = whole(&data, "tblMakers00000000", "recAcme0000000000")["Goods"].as_array().unwrap().len();
+    assert!(links >= 21, "the lamp and twenty that are hidden: {links}");
 }
