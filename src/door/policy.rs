@@ -179,17 +179,22 @@ impl Policies {
                 schemas.insert(*id, self.0.engine.schema(*id).await?);
             }
         }
-        let tokens = self.0.tokens.list();
-        let in_force = tokens.iter().filter(|token| token.revoked_at.is_none());
         let names = Names {
             bases,
             schemas,
-            principals: in_force.map(|token| format!("token:{}", token.name)).collect(),
+            principals: self.principals(),
             workspaces: Vec::new(),
             tools: self.0.tools.clone(),
         };
         let set = resolve(&file, &names)?;
         Ok((file, set))
+    }
+
+    /// Keys of those who are known by name.
+    fn principals(&self) -> Vec<String> {
+        let tokens = self.0.tokens.list();
+        let in_force = tokens.iter().filter(|token| token.revoked_at.is_none());
+        in_force.map(|token| format!("token:{}", token.name)).collect()
     }
 
     /// Whether a policy may say something about a caller anywhere.

@@ -9,6 +9,7 @@ use tablewright_core::{Code, Fault};
 use tablewright_engine::Snapshot;
 
 use super::file::{Expect, PolicyFile, Verb};
+use super::resolve::key;
 use super::rules::{Circumstances, Index, Standing, Verdict};
 use super::{Policies, Reach};
 use crate::access::Need;
@@ -82,6 +83,7 @@ impl Tested {
 impl Policies {
     /// Answers a question by the policy in force.
     pub async fn explain(&self, asked: &Asked) -> Result<Explained, Fault> {
+        key(&self.principals(), &asked.who)?;
         self.explain_by(&self.held().index, asked).await
     }
 

@@ -124,6 +124,9 @@ pub(super) fn resolve(file: &PolicyFile, names: &Names) -> Result<RuleSet, Fault
             reader.about(&place, common, what, base, table)
         }));
     }
+    for (at, test) in file.test.iter().enumerate() {
+        reader.within(&format!("test {}", at + 1), |reader| key(&reader.names.principals, &test.who));
+    }
     if rules.len() > MAX_RULES {
         reader.problems.push(format!("there are {} rules; at most {MAX_RULES}", rules.len()));
     }
@@ -249,36 +252,12 @@ impl<'a> Reader<'a> {
                 })?,
             };
             for member in members {
-                keys.push(self.key(member)?);
+                keys.push(key(&self.names.principals, member)?);
             }
         }
         keys.sort();
         keys.dedup();
         Ok(keys)
-    }
-
-    fn key(&self, text: &str) -> Result<String, Fault> {
-        let text = text.trim();
-        let known = || {
-            let same = |known: &&String| known.eq_ignore_ascii_case(text);
-            let exact = self.names.principals.iter().find(|known| *known == text);
-            exact.or_else(|| self.names.principals.iter().find(same)).cloned().ok_or_else(|| {
-                let near = did_you_mean(&nearest(text, self.names.principals.iter().map(String::as_str)));
-                wrong(format!("nobody is known as {text:?}.{near}"))
-            })
-        };
-        match text.split_once(':') {
-            None if text == "*" || text == "local" => Ok(text.to_owned()),
-            Some(("person" | "service" | "token", _)) => known(),
-            Some(("client", id)) if !id.is_empty() => Ok(text.to_owned()),
-            Some(("role", role)) if ROLES.contains(&role) => Ok(text.to_owned()),
-            Some(("role", role)) => {
-                Err(wrong(format!("there is no role {role:?}; use one of: {}", ROLES.join(", "))))
-            }
-            _ => Err(wrong(format!(
-                "{text:?} names nobody; write \"*\", \"local\", \"person:EMAIL\", \"service:NAME\", \"token:NAME\", \"client:ID\", \"role:ROLE\" or \"group:NAME\""
-            ))),
-        }
     }
 
     fn workspace(&self, wanted: &str) -> Result<String, Fault> {
@@ -299,6 +278,31 @@ impl<'a> Reader<'a> {
     fn table(&self, base: &str, table: &str) -> Result<(BaseId, &'a Table), Fault> {
         let base = self.base(base)?;
         Ok((base.id, base.table(table)?))
+    }
+}
+
+/// The key of whoever a text names, one of these or of those that need no name.
+pub(super) fn key(principals: &[String], text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    let known = || {
+        let same = |known: &&String| known.eq_ignore_ascii_case(text);
+        let exact = principals.iter().find(|known| *known == text);
+        exact.or_else(|| principals.iter().find(same)).cloned().ok_or_else(|| {
+            let near = did_you_mean(&nearest(text, principals.iter().map(String::as_str)));
+            wrong(format!("nobody is known as {text:?}.{near}"))
+        })
+    };
+    match text.split_once(':') {
+        None if text == "*" || text == "local" => Ok(text.to_owned()),
+        Some(("person" | "service" | "token", _)) => known(),
+        Some(("client", id)) if !id.is_empty() => Ok(text.to_owned()),
+        Some(("role", role)) if ROLES.contains(&role) => Ok(text.to_owned()),
+        Some(("role", role)) => {
+            Err(wrong(format!("there is no role {role:?}; use one of: {}", ROLES.join(", "))))
+        }
+        _ => Err(wrong(format!(
+            "{text:?} names nobody; write \"*\", \"local\", \"person:EMAIL\", \"service:NAME\", \"token:NAME\", \"client:ID\", \"role:ROLE\" or \"group:NAME\""
+        ))),
     }
 }
 

@@ -59,6 +59,10 @@ fn what_a_file_says_wrongly_is_told_with_its_place_and_nothing_is_applied() {
             "another rule is called \"a\"",
         ),
         (
+            "[[test]]\nwho = \"token:cj\"\nverb = \"read\"\nbase = \"Shop\"\nexpect = \"allow\"",
+            "test 1: nobody is known as \"token:cj\"",
+        ),
+        (
             "[[test]]\nwho = \"local\"\nverb = \"read\"\nbase = \"Shop\"\nexpect = \"deny\"",
             "test 1: expected deny; local may read \"Shop\", by the default of the policy.",
         ),
@@ -115,6 +119,8 @@ fn versions_are_kept_and_questions_answered() {
     assert!(data.ok(&["policy", "show"]).contains("default = \"deny\""));
     let says = data.ok(&["policy", "explain", "local", "read", "Shop"]);
     assert_eq!(says.trim(), "local may not read \"Shop\", by the default of the policy.");
+    let unknown = data.run(&["policy", "explain", "token:nobody", "read", "Shop"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("nobody is known as \"token:nobody\""));
     assert!(data.ok(&["policy", "test"]).starts_with("ok "));
     let audit = data.ok(&["audit", "export"]);
     assert_eq!(audit.matches("\"policy apply\"").count(), 2, "{audit}");
