@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tablewright_faces::files;
 use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
 use tablewright_faces::http::{Entry, Guard, Shutdown, Tls, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
 use tablewright_faces::sse;
+use tablewright_faces::{files, invitation};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -102,6 +102,7 @@ impl Server {
         let faces = [
             files::router(owned.app.files.clone()),
             owned.app.console.clone().router(),
+            invitation::router(owned.app.door.clone()),
             mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
             sse::router(
                 move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),
@@ -119,6 +120,11 @@ impl Server {
         let address = listener.local_addr()?;
         let scheme = http.scheme();
         owned.app.console.set_origin(&public_url.clone().unwrap_or_else(|| by_name(scheme, address)));
+        owned
+            .app
+            .tokens
+            .directory()
+            .set_origin(&public_url.clone().unwrap_or_else(|| by_name(scheme, address)));
         owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(scheme, address)));
         let url = format!("{scheme}://{address}");
         let serving = tokio::spawn(serve(listener, routes, http, tls, shutdown));

@@ -35,6 +35,7 @@ mod mcp_clients;
 mod mcp_surface;
 mod outbox;
 mod owner;
+mod people;
 mod plans;
 mod policy;
 mod rates;

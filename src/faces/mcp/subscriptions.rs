@@ -48,7 +48,7 @@ impl Subscriptions {
         if let Some(open) = &*open {
             return Ok(open.listener.clone());
         }
-        let listener = Arc::new(parts.watch().listener(&caller.principal, caller.rights.describe)?);
+        let listener = Arc::new(parts.watch().listener(caller, caller.rights.describe)?);
         let ends = CancellationToken::new();
         let (news, peer, ended, over_http) = (listener.clone(), peer.clone(), ends.clone(), self.over_http);
         tokio::spawn(async move {
@@ -200,7 +200,7 @@ async fn open(
     accepted: &SubscriptionFilter,
 ) -> Result<Listener, Fault> {
     let list = accepted.resources_list_changed == Some(true) && caller.rights.describe;
-    let listener = parts.watch().listener(&caller.principal, list)?;
+    let listener = parts.watch().listener(caller, list)?;
     for uri in accepted.resource_subscriptions.iter().flatten() {
         follow(call, &listener, uri).await?;
     }
