@@ -1,5 +1,6 @@
 //! Access tokens of an authorization server: which are let in, how far, and what clients are told.
 
+mod clients;
 mod issuer;
 mod keys;
 mod scopes;
