@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod logins;
+pub mod members;
 pub mod plans;
 pub mod policy;
 pub mod sync;
@@ -79,21 +80,10 @@ pub enum Command {
         /// Its id.
         record: String,
     },
-    /// Make an access token.
-    CreateToken {
-        /// What its owner calls it.
-        name: String,
-        /// What it may do.
-        scopes: Vec<String>,
-        /// The login whose bases alone it sees.
-        profile: Option<String>,
-    },
-    /// All tokens.
-    ListTokens,
-    /// Take a token back.
-    RevokeToken {
-        /// Name or id.
-        token: String,
+    /// Something about tokens, workspaces and members.
+    Members {
+        /// What.
+        command: members::Command,
     },
     /// Something about logins at Airtable.
     Logins {
@@ -135,9 +125,7 @@ impl Command {
             Self::ListBases => "base list",
             Self::DeleteBase { .. } => "base delete",
             Self::EraseRecord { .. } => "base erase",
-            Self::CreateToken { .. } => "token create",
-            Self::ListTokens => "token list",
-            Self::RevokeToken { .. } => "token revoke",
+            Self::Members { command } => command.name(),
             Self::Logins { command } => command.name(),
             Self::Audit { command } => command.name(),
             Self::Console => "console",
@@ -212,24 +200,7 @@ async fn carry_out(app: &App, call: &mut Call, command: Command, progress: Progr
             app.engine.delete(id, Author::of("local", "cli")).await?;
             Ok(json!({"deleted": id, "name": name}))
         }
-        Command::CreateToken { name, scopes, profile } => {
-            if let Some(profile) = &profile {
-                app.profiles.session(profile).await?;
-            }
-            let (stored, secret) = app.tokens.create(&name, &scopes, profile.as_deref()).await?;
-            let mut made = json!({
-                "id": stored.id, "name": stored.name, "scopes": stored.scopes, "token": secret.reveal()
-            });
-            if let Some(profile) = profile {
-                made["profile"] = json!(profile);
-            }
-            Ok(made)
-        }
-        Command::ListTokens => to_json(&*app.tokens.list()),
-        Command::RevokeToken { token } => {
-            app.tokens.revoke(&token).await?;
-            Ok(json!({"revoked": token}))
-        }
+        Command::Members { command } => members::run(app, call, command).await,
         Command::Logins { command } => logins::run(app, command).await,
         Command::Audit { command } => audit::run(app, command).await,
         Command::EraseRecord { base, record } => erase_record(app, call, &base, &record).await,

@@ -89,7 +89,7 @@ impl App {
             Webhooks::open(engine.clone(), files.clone(), config.webhooks.clone(), egress.clone()).await?;
         let notices = Notices::default();
         let named = registry.entries().iter().map(|tool| tool.name.to_owned()).collect();
-        let policies = Policies::open(engine.clone(), tokens.clone(), named).await?;
+        let policies = Policies::open(engine.clone(), tokens.clone(), replica.clone(), named).await?;
         let plans = Plans::new(engine.clone(), config.approval.clone(), notices.clone());
         let limits = Limits {
             budgets: Budgets::new(engine.clone(), config.budget.clone()),
@@ -111,7 +111,7 @@ impl App {
         }
         let console = Console::new(door.clone(), Passkeys::new(engine.clone()));
         let stop = CancellationToken::new();
-        let mcp = Shared::new(door.clone(), tasks, tokens.clone(), stop.clone());
+        let mcp = Shared::new(door.clone(), tasks, stop.clone());
         let mcp = mcp.context("a prompt cannot be used")?;
         Ok(Self {
             config,

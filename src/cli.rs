@@ -11,6 +11,7 @@ mod doctor;
 mod formula;
 mod generate;
 mod install;
+mod member;
 mod plan;
 mod policy;
 mod progress;
@@ -18,6 +19,7 @@ mod read_file;
 mod serve;
 mod sync;
 mod token;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,8 @@ async fn dispatch(args: Args) -> anyhow::Result<()> {
         Command::Connect(options) => connect::run(&global, options).await,
         Command::Disconnect { name, forget } => disconnect::run(&global, name, forget).await,
         Command::Token(command) => token::run(&global, command).await,
+        Command::Workspace(command) => workspace::run(&global, command).await,
+        Command::Member(command) => member::run(&global, command).await,
         Command::Plan(command) => plan::run(&global, command).await,
         Command::Policy(command) => policy::run(&global, command).await,
         Command::Console { open } => console::run(&global, open).await,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tablewright_door::Oauth;
-use tablewright_faces::files;
 use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
 use tablewright_faces::http::{Entry, Guard, Needs, Shutdown, Tls, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
 use tablewright_faces::sse;
+use tablewright_faces::{files, invitation};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -113,6 +113,7 @@ impl Server {
         let faces = [
             files::router(owned.app.files.clone()),
             owned.app.console.clone().router(),
+            invitation::router(owned.app.door.clone()),
             mcp(move || Handler::for_requests(parts.clone()), needs, &guard, &shutdown),
             sse::router(
                 move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),
@@ -127,8 +128,9 @@ impl Server {
             ))),
         ];
         let routes = router(&guard, faces);
-        let console = http.public_url.clone().unwrap_or_else(|| by_name(scheme, listening));
-        owned.app.console.set_origin(&console);
+        let pages = http.public_url.clone().unwrap_or_else(|| by_name(scheme, listening));
+        owned.app.console.set_origin(&pages);
+        owned.app.tokens.directory().set_origin(&pages);
         owned.app.files.set_public_url(&public_url);
         let url = format!("{scheme}://{listening}");
         let serving = tokio::spawn(serve(listener, routes, http, tls, shutdown));

@@ -1,5 +1,7 @@
 //! Commands and flags.
 
+mod members;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use super::install::Client;
 use crate::config::{self, Loaded};
 use crate::exit::{Exit, Failed};
 use crate::telemetry;
+pub use members::{Member, Token, Workspace};
 
 /// Airtable bases for AI agents: local, fast and careful.
 #[derive(Debug, Parser)]
@@ -78,12 +81,13 @@ impl Offer {
     }
 
     /// The flags that allow something, whether they are given, and the rights they give.
-    fn rights(&self) -> [(&'static str, bool, &'static [&'static str]); 4] {
+    fn rights(&self) -> [(&'static str, bool, &'static [&'static str]); 5] {
         [
             ("--allow-write", self.allow_write, &["write", "write_comments", "webhooks"]),
             ("--allow-delete", self.allow_delete, &["delete"]),
             ("--allow-schema", self.allow_schema, &["schema"]),
             ("--allow-audit", self.allow_audit, &["audit"]),
+            ("--allow-admin", self.allow_admin, &["admin"]),
         ]
     }
 }
@@ -128,6 +132,12 @@ pub enum Command {
     /// Make, list and revoke access tokens for HTTP.
     #[command(subcommand)]
     Token(Token),
+    /// Make, list and fill workspaces: bases with people who share them.
+    #[command(subcommand)]
+    Workspace(Workspace),
+    /// Invite people to workspaces, make service accounts, and say what they may do there.
+    #[command(subcommand)]
+    Member(Member),
     /// See, approve and reject writes that wait for a person.
     #[command(subcommand)]
     Plan(Plan),
@@ -213,6 +223,9 @@ pub struct Offer {
     /// Let callers read the audit log.
     #[arg(long)]
     pub allow_audit: bool,
+    /// Let callers manage members and tokens.
+    #[arg(long)]
+    pub allow_admin: bool,
     /// Let callers read only, whatever else is set.
     #[arg(long)]
     pub read_only: bool,
@@ -345,29 +358,6 @@ pub enum Base {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// Make a token and print it, this once.
-    Create {
-        /// What you call it.
-        #[arg(long)]
-        name: String,
-        /// What it may do.
-        #[arg(long, value_delimiter = ',', default_value = "data.records:read,schema.bases:read")]
-        scopes: Vec<String>,
-        /// See the bases of this login at Airtable alone.
-        #[arg(long, value_name = "NAME")]
-        profile: Option<String>,
-    },
-    /// List the tokens.
-    List,
-    /// Take a token back.
-    Revoke {
-        /// Name or id.
-        token: String,
     },
 }
 

@@ -109,8 +109,15 @@ async fn token(server: &Server) -> anyhow::Result<Secret> {
         // Only its hash is kept, so an earlier one cannot be shown again.
         tokens.revoke(TOKEN_NAME).await?;
     }
-    let scopes = ["data.records:read", "data.records:write", "schema.bases:read"].map(String::from);
-    Ok(tokens.create(TOKEN_NAME, &scopes, None).await?.1)
+    let scopes = ["data.records:read", "data.records:write", "schema.bases:read"].map(String::from).to_vec();
+    Ok(tokens
+        .create(tablewright_door::tokens::NewToken {
+            name: TOKEN_NAME.to_owned(),
+            scopes,
+            ..Default::default()
+        })
+        .await?
+        .1)
 }
 
 async fn connect(url: &str, token: &Secret) -> anyhow::Result<Client> {

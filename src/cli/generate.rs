@@ -119,6 +119,7 @@ fn tool_table(registry: &tablewright_toolkit::registry::Registry) -> String {
                 Need::Delete => "`--allow-delete`",
                 Need::Schema => "`--allow-schema`",
                 Need::Audit => "`--allow-audit`",
+                Need::Admin => "`--allow-admin`",
                 Need::Remove => "`--allow-delete`, `--allow-schema`",
                 _ => "`--allow-write`",
             });

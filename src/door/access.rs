@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use tablewright_core::model::Person;
 use tablewright_core::{Code, Fault};
 
+use crate::directory::Member;
+
 /// What a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +33,8 @@ pub struct Rights {
     pub email: bool,
     /// Read the audit log.
     pub audit: bool,
+    /// See and change who is a member of a workspace, and their tokens.
+    pub admin: bool,
 }
 
 impl Default for Rights {
@@ -47,15 +51,18 @@ impl Default for Rights {
             webhooks: false,
             email: true,
             audit: false,
+            admin: false,
         }
     }
 }
 
 /// The scope of the audit log, which Airtable has none for.
 const AUDIT_SCOPE: &str = "tablewright.audit:read";
+/// The scope of members and tokens, which Airtable gives to administrators alone.
+pub(crate) const MEMBERS_SCOPE: &str = "tablewright.members:manage";
 
 /// The scopes a token may carry: those Airtable gives to everyone, by its names, and ours.
-pub const SCOPES: [&str; 11] = [
+pub const SCOPES: [&str; 12] = [
     "data.records:read",
     "data.records:write",
     "data.recordComments:read",
@@ -67,6 +74,7 @@ pub const SCOPES: [&str; 11] = [
     "block:manage",
     "user.email:read",
     AUDIT_SCOPE,
+    MEMBERS_SCOPE,
 ];
 
 impl Rights {
@@ -82,6 +90,22 @@ impl Rights {
         webhooks: true,
         email: true,
         audit: true,
+        admin: true,
+    };
+
+    /// Nothing.
+    pub const NONE: Self = Self {
+        describe: false,
+        read: false,
+        write: false,
+        delete: false,
+        schema: false,
+        read_comments: false,
+        write_comments: false,
+        webhooks: false,
+        email: false,
+        audit: false,
+        admin: false,
     };
 
     /// What both allow.
@@ -97,6 +121,7 @@ impl Rights {
             webhooks: self.webhooks && other.webhooks,
             email: self.email && other.email,
             audit: self.audit && other.audit,
+            admin: self.admin && other.admin,
         }
     }
 
@@ -115,6 +140,7 @@ impl Rights {
             webhooks: has("webhook:manage"),
             email: has("user.email:read"),
             audit: has(AUDIT_SCOPE),
+            admin: has(MEMBERS_SCOPE),
         }
     }
 
@@ -130,6 +156,7 @@ impl Rights {
             (self.webhooks, "webhook:manage"),
             (self.email, "user.email:read"),
             (self.audit, AUDIT_SCOPE),
+            (self.admin, MEMBERS_SCOPE),
         ];
         all.into_iter().filter(|(held, _)| *held).map(|(_, scope)| scope).collect()
     }
@@ -168,6 +195,10 @@ impl Rights {
                 self.audit,
                 "start the server with --allow-audit and use a token with the scope tablewright.audit:read",
             ),
+            Need::Admin => (
+                self.admin,
+                "start the server with --allow-admin and use a token with the scope tablewright.members:manage",
+            ),
         };
         if held {
             return Ok(());
@@ -201,6 +232,8 @@ pub enum Need {
     Webhooks,
     /// Read the audit log.
     Audit,
+    /// See and change members and their tokens.
+    Admin,
 }
 
 impl Need {
@@ -221,6 +254,7 @@ impl Need {
             Self::WriteComments => &["data.recordComments:write"],
             Self::Webhooks => &["webhook:manage"],
             Self::Audit => &[AUDIT_SCOPE],
+            Self::Admin => &[MEMBERS_SCOPE],
         }
     }
 }
@@ -238,6 +272,7 @@ impl fmt::Display for Need {
             Self::WriteComments => "write comments",
             Self::Webhooks => "manage webhooks",
             Self::Audit => "read the audit log",
+            Self::Admin => "manage members and tokens",
         })
     }
 }
@@ -245,8 +280,8 @@ impl fmt::Display for Need {
 /// Someone who was let in: a name for the logs, and rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who: `local` for the user of this machine, `token:NAME` for a token, `client:ID` for a client
-    /// of the authorization server.
+    /// Who: `local` for the user of this machine, `person:ADDRESS`, `service:NAME`, `token:NAME` for a
+    /// token that is nobody's in particular, or `client:ID` for a client of the authorization server.
     pub principal: Arc<str>,
     /// Through which face they came: `mcp`, `cli`, …
     pub face: &'static str,
@@ -258,12 +293,19 @@ pub struct Caller {
     pub client: Arc<str>,
     /// The conversation they are in; empty outside of one.
     pub session: Arc<str>,
+    /// What they are in workspaces; absent for the user of this machine and for tokens that are
+    /// nobody's, whom workspaces do not bind.
+    pub member: Option<Arc<Member>>,
+    /// What let them in: `token:NAME` or `client:ID`. Absent for the user of this machine.
+    pub credential: Option<Arc<str>>,
+    /// Until when that holds, in milliseconds since the epoch.
+    pub until: Option<i64>,
 }
 
 impl Caller {
     /// Who they are, as Airtable shows people.
     pub fn person(&self) -> Person {
-        Person::of(&self.principal)
+        self.member.as_ref().map_or_else(|| Person::of(&self.principal), |member| member.person())
     }
 
     /// Somebody outside of a conversation.
@@ -274,7 +316,23 @@ impl Caller {
         profile: Option<Arc<str>>,
     ) -> Self {
         let principal = principal.into();
-        Self { principal, face, rights, profile, client: "".into(), session: "".into() }
+        Self {
+            principal,
+            face,
+            rights,
+            profile,
+            client: "".into(),
+            session: "".into(),
+            member: None,
+            credential: None,
+            until: None,
+        }
+    }
+
+    /// A member of workspaces, with what their roles allow of `rights`.
+    pub fn of_member(member: Arc<Member>, face: &'static str, rights: Rights) -> Self {
+        let rights = rights.and(member.rights());
+        Self { member: Some(member.clone()), ..Self::known(member.principal.clone(), face, rights, None) }
     }
 
     /// The user of this machine.
@@ -300,6 +358,7 @@ mod tests {
             Need::WriteComments,
             Need::Webhooks,
             Need::Audit,
+            Need::Admin,
         ] {
             let scopes: Vec<String> = need.scopes().iter().map(|scope| (*scope).to_owned()).collect();
             assert!(Rights::of_scopes(&scopes).require(need).is_ok(), "{need}");

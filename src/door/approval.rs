@@ -154,7 +154,7 @@ fn kinds_of(need: Need) -> &'static [Kind] {
         Need::Remove => &[Kind::Delete, Kind::Schema],
         Need::Schema => &[Kind::Schema],
         Need::WriteComments => &[Kind::Comment],
-        Need::Describe | Need::Read | Need::ReadComments | Need::Webhooks | Need::Audit => &[],
+        Need::Describe | Need::Read | Need::ReadComments | Need::Webhooks | Need::Audit | Need::Admin => &[],
     }
 }
 

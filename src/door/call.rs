@@ -16,18 +16,20 @@ use tablewright_engine::replica::{Replica, Source, Want};
 use tablewright_engine::{AuditEntry, Engine, Snapshot};
 use tokio::sync::broadcast;
 
-use crate::access::Caller;
+use crate::access::{Caller, Rights};
 use crate::attachments::{self, FailedFile};
 use crate::budget::{Amounts, Budgets};
 use crate::careful::Mode;
 use crate::circuit::{Circuit, Ended};
 use crate::live::Origin;
+use crate::moments;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::plans::Plans;
 use crate::policy::Policies;
 use crate::reads::Reads;
 use crate::tasks::TaskPart;
+use crate::tokens::Tokens;
 use crate::view::TableView;
 
 /// Most records an audit line names.
@@ -86,6 +88,11 @@ impl Door {
         &self.plans
     }
 
+    /// The tokens, and the directory of those they belong to.
+    pub fn tokens(&self) -> &Tokens {
+        self.policies.tokens()
+    }
+
     /// The files of attachments.
     pub fn files(&self) -> &Files {
         &self.files
@@ -107,6 +114,8 @@ impl Door {
 
     /// Opens a call named `action` (a tool or command) by `caller`.
     pub fn call(&self, caller: Caller, action: &str) -> Call {
+        // In a conversation that lasts, the caller may be somebody else's guest by now, or nobody's.
+        let caller = self.tokens().again(&caller).unwrap_or(Caller { rights: Rights::NONE, ..caller });
         Call {
             engine: self.engine.clone(),
             files: self.files.clone(),
@@ -322,6 +331,17 @@ impl Call {
         Plan::new(view, action, options, self.caller.rights)
     }
 
+    /// Looks whether the caller is still let in, and what they are in workspaces now: calls that last
+    /// do so before each part.
+    pub fn renew(&mut self) -> Result<(), Fault> {
+        let Some(caller) = self.policies.tokens().again(&self.caller) else {
+            let message = "your access was taken back or has ended; nothing more was done.";
+            return Err(Fault::new(Code::Forbidden, message));
+        };
+        self.caller = caller;
+        Ok(())
+    }
+
     /// Carries out a plan; what it did is on disk, with its audit line, when this answers. A record
     /// with a file that cannot be taken in is refused.
     pub async fn apply(&mut self, plan: Plan) -> Result<Outcome, Fault> {
@@ -389,10 +409,11 @@ impl Call {
         let mut refused = BTreeMap::new();
         let base = self.narrow(plan, &mut refused).await?;
         let view = self.held(plan.base).await?.table_by_id(plan.table())?;
+        moments::complete(self, &view, &mut plan.write.action, plan.write.typecast);
         // People and files of a base that lives in Airtable are Airtable's to know.
         if !view.base().is_cloud() {
             let typecast = plan.write.typecast;
-            people::complete(self, &view, &mut plan.write.action, typecast).await?;
+            people::complete(self, &view, &mut plan.write.action, typecast);
         }
         let mut problems = attachments::take_in(&self.files, &view, &mut plan.write.action).await;
         problems.refused.append(&mut refused);
@@ -414,6 +435,7 @@ impl Call {
             attachments::put_back(&mut outcome, refused);
             return Ok(outcome);
         }
+        self.renew()?;
         self.about_records(plan.write.action.ids());
         let planned = self.admit(&plan).await?;
         let expect = if planned.is_empty() { tried } else { planned };

@@ -64,7 +64,7 @@ impl Call {
         text: String,
         parent: Option<CommentId>,
     ) -> Result<Comment, Fault> {
-        let (author, known) = (self.caller().person(), self.people().await?);
+        let (author, known) = (self.caller().person(), self.people());
         let edit = CommentEdit::Add { author, text, parent, known };
         self.write_comment(view, record, edit).await?.ok_or_else(lost)
     }
@@ -77,7 +77,7 @@ impl Call {
         comment: CommentId,
         text: String,
     ) -> Result<Comment, Fault> {
-        let (author, known) = (self.caller().person(), self.people().await?);
+        let (author, known) = (self.caller().person(), self.people());
         let edit = CommentEdit::Replace { author, comment, text, known };
         self.write_comment(view, record, edit).await?.ok_or_else(lost)
     }
@@ -93,18 +93,21 @@ impl Call {
         self.write_comment(view, record, CommentEdit::Remove { author, comment }).await.map(drop)
     }
 
-    /// Everybody who can be mentioned: the local user and the holders of tokens in force.
-    pub async fn people(&self) -> Result<Vec<Person>, Fault> {
-        let tokens = self.engine().store().tokens().await.map_err(Fault::from)?;
-        let named = tokens.iter().filter(|t| t.revoked_at.is_none());
-        let others = named.map(|t| Person::of(&format!("token:{}", t.name)));
-        Ok([Person::of("local")].into_iter().chain(others).collect())
+    /// Everybody who can be mentioned: the local user, the holders of tokens in force that are nobody's
+    /// else, and the members of workspaces; for a member those of their own workspaces.
+    pub fn people(&self) -> Vec<Person> {
+        let (tokens, member) = (self.policies().tokens().list(), self.caller().member.as_deref());
+        let named = tokens.iter().filter(|token| token.revoked_at.is_none() && token.owner.is_none());
+        let others = named.map(|token| Person::of(&format!("token:{}", token.name)));
+        let members = self.policies().directory().members().into_iter();
+        let members = members.filter(|other| member.is_none_or(|member| member.meets(other)));
+        [Person::of("local")].into_iter().chain(others).chain(members.map(|other| other.person())).collect()
     }
 
     /// Everybody who can be mentioned on a record of a table. In Airtable that is whoever may use
     /// the base; known here are those in the cells of the table.
-    pub async fn people_of(&self, view: &TableView) -> Result<Vec<Person>, Fault> {
-        if view.base().is_cloud() { Ok(people::within(view)) } else { self.people().await }
+    pub fn people_of(&self, view: &TableView) -> Vec<Person> {
+        if view.base().is_cloud() { people::within(view) } else { self.people() }
     }
 
     /// Refuses a record that is not there for the caller. One in Airtable may be there before its

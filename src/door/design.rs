@@ -4,12 +4,13 @@ mod cloud;
 
 use std::sync::Arc;
 
-use tablewright_core::model::{BaseId, FieldId, TableId, ViewId};
+use tablewright_core::model::{BaseId, FieldId, TableId, ViewId, WorkspaceId};
 use tablewright_core::{Code, Fault};
 use tablewright_engine::local::schema::{NewTable, SchemaEdit};
 
 use crate::access::Need;
 use crate::call::Call;
+use crate::directory::Directory;
 use crate::policy::file::Verb;
 use crate::rehearsal::Step;
 use crate::view::BaseView;
@@ -30,30 +31,71 @@ pub struct Edited {
 }
 
 impl Call {
-    /// Makes a base with these tables, at least one. It lives here: a base in Airtable is made in
-    /// Airtable and then connected.
-    pub async fn create_base(&mut self, name: &str, tables: Vec<NewTable>) -> Result<Edited, Fault> {
+    /// Makes a base with these tables, at least one, in a workspace: name or id. It lives here: a base in
+    /// Airtable is made in Airtable and then connected.
+    pub async fn create_base(
+        &mut self,
+        name: &str,
+        workspace: Option<&str>,
+        tables: Vec<NewTable>,
+    ) -> Result<Edited, Fault> {
         self.caller().rights.require(Need::Schema)?;
         self.policies().require_new_bases(self.caller(), self.action())?;
         if self.caller().profile.is_some() {
             let message = "this token sees the bases of one login at Airtable alone, and a new base would not be one of them; use another token.";
             return Err(Fault::new(Code::Forbidden, message));
         }
+        let workspace = self.workspace_for(workspace)?;
+        let id = BaseId::random();
         let names: Vec<String> = tables.iter().map(|table| table.name.clone()).collect();
         let step = Step::CreateBase { name: name.to_owned(), tables: names };
         if self.rehearses() {
-            let draft = self.engine().new_base(name, &tables)?;
+            let draft = self.engine().new_base(id, name, &tables)?;
             let draft = Arc::new(draft);
             self.note_draft(step, draft.clone());
             let base = self.view_of(draft).await?;
             return Ok(Edited { base, table: None, field: None, view: None, change: 0 });
         }
         self.admit_step(step).await?;
+        // First the place: from its first moment on the base is there for the members of its workspace alone.
+        self.policies().directory().place_base(id, workspace).await?;
         let by = self.author();
-        let (id, change) = self.engine().create_base(name, tables, by).await?;
+        let change = self.engine().create_base(id, name, tables, by).await?;
         self.about(id);
         let base = self.held(id).await?;
         Ok(Edited { base, table: None, field: None, view: None, change })
+    }
+
+    /// The workspace of a new base: the one that is named, or else the only one where the caller may
+    /// make bases.
+    fn workspace_for(&self, wanted: Option<&str>) -> Result<WorkspaceId, Fault> {
+        let directory = self.policies().directory();
+        let Some(member) = &self.caller().member else {
+            return Ok(match wanted {
+                Some(wanted) => directory.find(wanted)?.0,
+                None => directory.first(),
+            });
+        };
+        let may = |id: &WorkspaceId| member.role_in(*id).is_some_and(|role| role.allows(Verb::Design));
+        let mut theirs = directory.workspaces();
+        if let Some(wanted) = wanted {
+            theirs.retain(|(id, _)| member.role_in(*id).is_some());
+            let (id, name) = Directory::find_among(&theirs, wanted)?;
+            if may(&id) {
+                return Ok(id);
+            }
+            let message = format!("your role in the workspace {name:?} does not let you make bases there.");
+            return Err(Fault::new(Code::Forbidden, message));
+        }
+        theirs.retain(|(id, _)| may(id));
+        match &theirs[..] {
+            [(id, _)] => Ok(*id),
+            several => {
+                let names: Vec<&str> = several.iter().map(|(_, name)| name.as_str()).collect();
+                let message = format!("say in which workspace: {}.", names.join(", "));
+                Err(Fault::new(Code::InvalidArguments, message))
+            }
+        }
     }
 
     /// Changes the schema of a base; what it did is on disk when this answers.

@@ -257,7 +257,9 @@ impl Oauth {
             return Err(Refused::NotLetIn);
         };
         let rights = Rights::of_scopes(&verified.scopes).and(flags);
-        Ok(Caller::known(format!("client:{client}"), face, rights, None))
+        let credential: Arc<str> = format!("client:{client}").into();
+        let caller = Caller::known(credential.clone(), face, rights, None);
+        Ok(Caller { credential: Some(credential), until: Some(verified.expires_at_ms), ..caller })
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use tablewright_core::Fault;
 use tablewright_core::model::{Cell, Field, FieldType, Person};
 use tablewright_engine::local::Action;
 
@@ -104,15 +103,10 @@ pub(crate) fn within(view: &TableView) -> Vec<Person> {
 
 /// Completes the people that a write names. Known are the holders of tokens and whoever is in the
 /// table already.
-pub(crate) async fn complete(
-    call: &Call,
-    view: &TableView,
-    action: &mut Action,
-    typecast: bool,
-) -> Result<(), Fault> {
+pub(crate) fn complete(call: &Call, view: &TableView, action: &mut Action, typecast: bool) {
     let table = view.schema();
     if !table.fields.iter().any(holds_people) {
-        return Ok(());
+        return;
     }
     let mut cells: Vec<&mut Value> = Vec::new();
     let mut asked: HashMap<&str, bool> = HashMap::new();
@@ -123,9 +117,9 @@ pub(crate) async fn complete(
         }
     }
     if cells.is_empty() {
-        return Ok(());
+        return;
     }
-    let people = call.people().await?.iter().map(|person| person.to_json()).collect();
+    let people = call.people().iter().map(|person| person.to_json()).collect();
     let mut known = Known { view, people, looked: false, typecast };
     for cell in &mut cells {
         match cell {
@@ -133,5 +127,4 @@ pub(crate) async fn complete(
             one => known.complete(one),
         }
     }
-    Ok(())
 }

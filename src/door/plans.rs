@@ -13,7 +13,7 @@ use tablewright_engine::base::changes::Author;
 pub use tablewright_engine::store::plans::{PlanStatus, StoredPlan};
 use tokio::sync::broadcast;
 
-use crate::access::{Caller, Rights};
+use crate::access::Caller;
 use crate::approval::{Asks, Needed, Options};
 use crate::notices::{Notice, Notices};
 use crate::rehearsal::{Counts, Effect};
@@ -218,20 +218,6 @@ impl Plans {
     /// Plans that were being carried out when the program ended last.
     pub async fn cut_off(&self) -> Result<Vec<StoredPlan>, Fault> {
         self.list(None, Some(PlanStatus::Applying), MAX_CUT_OFF).await
-    }
-
-    /// Who made a plan that was begun; `None` when their token was taken back since.
-    pub async fn maker(&self, plan: &StoredPlan) -> Result<Option<Caller>, Fault> {
-        let principal = plan.author.principal.clone();
-        let Some(name) = principal.strip_prefix("token:") else {
-            return Ok(Some(Caller::known(principal, "mcp", Rights::ALL, None)));
-        };
-        let tokens = self.engine.store().tokens().await.map_err(Fault::from)?;
-        let token = tokens.into_iter().find(|token| token.name == name && token.revoked_at.is_none());
-        Ok(token.map(|token| {
-            let rights = Rights::of_scopes(&token.scopes);
-            Caller::known(principal.clone(), "mcp", rights, token.profile.map(Arc::from))
-        }))
     }
 
     /// Whether a plan that was cut off is done already: a write that is one commit, and has it.

@@ -15,8 +15,9 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tablewright_core::model::BaseId;
+use tablewright_core::model::{BaseId, WorkspaceId};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::replica::Replica;
 use tablewright_engine::store::policies::StoredPolicy;
 use tablewright_engine::{Engine, Snapshot};
 
@@ -25,8 +26,9 @@ pub(crate) use reach::Reach;
 
 use self::file::{Default, PolicyFile, Verb};
 use self::resolve::{Names, bases_of, resolve};
-use self::rules::{Circumstances, Index, RuleSet, Verdict, What};
+use self::rules::{Circumstances, Footing, Index, RuleSet, Verdict, What};
 use crate::access::Caller;
+use crate::directory::{Directory, Member};
 use crate::tokens::Tokens;
 
 /// Longest policy file, in bytes.
@@ -43,6 +45,8 @@ pub struct Policies(Arc<Inner>);
 struct Inner {
     engine: Engine,
     tokens: Tokens,
+    /// Which login a base is read with: what workspace it is in.
+    replica: Replica,
     /// Tools and commands that rules can be about.
     tools: Vec<String>,
     /// Of hash masks.
@@ -65,8 +69,16 @@ impl InForce {
     }
 }
 
-/// The version of the policy, the base, and the numbers of the rules.
-type Key = (i64, BaseId, Vec<u32>);
+/// The version of the policy, the base, and what is about whoever asks.
+type Key = (i64, BaseId, Bound);
+
+/// What binds somebody somewhere: the numbers of the rules about them, and what they are in the
+/// workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Bound {
+    numbers: Vec<u32>,
+    footing: Footing,
+}
 
 /// Sets of rules worked out for bases, the last used ones.
 #[derive(Default)]
@@ -86,7 +98,12 @@ pub struct Applied {
 
 impl Policies {
     /// Reads the policy in force from this engine's store. `tools` are what rules can name.
-    pub async fn open(engine: Engine, tokens: Tokens, tools: Vec<String>) -> Result<Self, Fault> {
+    pub async fn open(
+        engine: Engine,
+        tokens: Tokens,
+        replica: Replica,
+        tools: Vec<String>,
+    ) -> Result<Self, Fault> {
         let mut new = [0; 32];
         getrandom::fill(&mut new).map_err(|e| Fault::new(Code::Internal, e.to_string()))?;
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -94,7 +111,7 @@ impl Policies {
         let none = RuleSet { default: Default::Allow, rules: Vec::new() };
         let none = InForce { version: 0, index: Index::new(none) };
         let (held, reaches) = (RwLock::new(Arc::new(none)), Mutex::default());
-        let policies = Self(Arc::new(Inner { engine, tokens, tools, key, held, reaches }));
+        let policies = Self(Arc::new(Inner { engine, tokens, replica, tools, key, held, reaches }));
         policies.refresh().await?;
         Ok(policies)
     }
@@ -183,7 +200,12 @@ impl Policies {
             bases,
             schemas,
             principals: self.principals(),
-            workspaces: Vec::new(),
+            workspaces: self
+                .directory()
+                .workspaces()
+                .into_iter()
+                .map(|(id, name)| (id.to_string(), name))
+                .collect(),
             tools: self.0.tools.clone(),
         };
         let set = resolve(&file, &names)?;
@@ -194,46 +216,71 @@ impl Policies {
     fn principals(&self) -> Vec<String> {
         let tokens = self.0.tokens.list();
         let in_force = tokens.iter().filter(|token| token.revoked_at.is_none());
-        in_force.map(|token| format!("token:{}", token.name)).collect()
+        let tokens = in_force.map(|token| format!("token:{}", token.name));
+        let members = self.directory().members().into_iter().map(|member| member.principal.to_string());
+        tokens.chain(members).collect()
+    }
+
+    /// Who belongs where.
+    pub fn directory(&self) -> &Directory {
+        self.0.tokens.directory()
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    /// The workspace a base is in.
+    pub fn workspace_of(&self, base: BaseId) -> WorkspaceId {
+        self.directory().workspace_of(base, self.0.replica.login_of(base).as_deref())
+    }
+
+    /// What a member is in the workspace of a base; without a base, what they are anywhere.
+    fn footing(&self, member: Option<&Member>, base: Option<BaseId>) -> Footing {
+        let Some(member) = member else { return Footing::Free };
+        let role = base.map_or_else(|| member.highest(), |base| member.role_in(self.workspace_of(base)));
+        role.map_or(Footing::Stranger, Footing::Member)
     }
 
     /// Whether a policy may say something about a caller anywhere.
     pub(crate) fn concern(&self, caller: &Caller) -> bool {
-        !OWNERS.contains(&caller.face) && !self.held().is_open()
+        !OWNERS.contains(&caller.face) && (caller.member.is_some() || !self.held().is_open())
     }
 
-    /// Numbers of the rules that are about a caller; `None` when no policy binds them.
-    fn numbers(
-        &self,
-        held: &InForce,
-        caller: &Caller,
-        action: &str,
-        base: Option<BaseId>,
-    ) -> Option<Vec<u32>> {
-        if held.is_open() || OWNERS.contains(&caller.face) {
+    /// What binds a caller; `None` when nothing does.
+    fn bound(&self, held: &InForce, caller: &Caller, action: &str, base: Option<BaseId>) -> Option<Bound> {
+        let member = caller.member.as_deref();
+        if OWNERS.contains(&caller.face) || (held.is_open() && member.is_none()) {
             return None;
         }
-        let who = ["*", &*caller.principal];
+        let footing = self.footing(member, base);
+        if held.is_open() {
+            return Some(Bound { numbers: Vec::new(), footing });
+        }
+        let credential = caller.credential.as_deref().filter(|credential| **credential != *caller.principal);
+        let who = keys(&caller.principal, credential, footing);
+        let workspace = base.map(|base| self.workspace_of(base).to_string());
         let now = self.0.engine.clock().now_ms();
-        let at = Circumstances { who: &who, base, workspace: None, action, now };
+        let at = Circumstances { who: &who, base, workspace: workspace.as_deref(), action, now };
         let numbers = held.index.in_force(&at);
-        let bound = !numbers.is_empty() || held.index.set().default == Default::Deny;
-        bound.then_some(numbers)
+        let is_bound =
+            !numbers.is_empty() || held.index.set().default == Default::Deny || footing != Footing::Free;
+        is_bound.then_some(Bound { numbers, footing })
     }
 
     /// Whether a policy says something about a caller in a base.
     pub(crate) fn binds(&self, caller: &Caller, action: &str, base: BaseId) -> bool {
-        self.numbers(&self.held(), caller, action, Some(base)).is_some()
+        self.bound(&self.held(), caller, action, Some(base)).is_some()
     }
 
     /// Whether a caller may know of a base.
     pub(crate) fn shows(&self, caller: &Caller, action: &str, base: BaseId) -> bool {
         let held = self.held();
-        let Some(numbers) = self.numbers(&held, caller, action, Some(base)) else { return true };
-        let standing = held.index.standing(&numbers);
+        let Some(bound) = self.bound(&held, caller, action, Some(base)) else { return true };
+        let standing = held.index.standing(&bound.numbers, bound.footing);
         match standing.base(Verb::Read) {
             Verdict::Allowed(_) => true,
-            Verdict::Denied(Some(_)) => false,
+            Verdict::Denied(Some(_)) | Verdict::Beyond(_) => false,
             Verdict::Denied(None) => standing.rules().iter().any(|rule| {
                 rule.what == What::Allow && (rule.verbs.is_empty() || rule.verbs.contains(&Verb::Read))
             }),
@@ -243,18 +290,23 @@ impl Policies {
     /// Refuses to make a base where the policy does not let the caller change schemas of whatever base.
     pub(crate) fn require_new_bases(&self, caller: &Caller, action: &str) -> Result<(), Fault> {
         let held = self.held();
-        let Some(numbers) = self.numbers(&held, caller, action, None) else { return Ok(()) };
-        if held.index.standing(&numbers).base(Verb::Design).is_allowed() {
-            return Ok(());
+        let Some(bound) = self.bound(&held, caller, action, None) else { return Ok(()) };
+        match held.index.standing(&bound.numbers, bound.footing).base(Verb::Design) {
+            Verdict::Allowed(_) => Ok(()),
+            Verdict::Denied(_) => Err(Fault::new(Code::Forbidden, "the policy does not let you make bases.")),
+            Verdict::Beyond(_) => {
+                let message =
+                    "you make bases in a workspace where you are a creator or an owner, and there is none.";
+                Err(Fault::new(Code::Forbidden, message))
+            }
         }
-        Err(Fault::new(Code::Forbidden, "the policy does not let you make bases."))
     }
 
     /// Whether a caller may use a tool at all.
     pub fn lets_use(&self, caller: &Caller, tool: &str) -> bool {
         let held = self.held();
-        let Some(numbers) = self.numbers(&held, caller, tool, None) else { return true };
-        let standing = held.index.standing(&numbers);
+        let Some(bound) = self.bound(&held, caller, tool, None) else { return true };
+        let standing = held.index.standing(&bound.numbers, bound.footing);
         let closed = |rule: &&rules::Rule| {
             rule.what == What::Deny
                 && rule.verbs.is_empty()
@@ -268,12 +320,12 @@ impl Policies {
     pub(crate) fn reach(&self, caller: &Caller, action: &str, whole: &Snapshot) -> Option<Arc<Reach>> {
         let held = self.held();
         let base = whole.schema.id;
-        let numbers = self.numbers(&held, caller, action, Some(base))?;
-        Some(self.worked_out(&held, numbers, whole))
+        let bound = self.bound(&held, caller, action, Some(base))?;
+        Some(self.worked_out(&held, bound, whole))
     }
 
-    fn worked_out(&self, held: &InForce, numbers: Vec<u32>, whole: &Snapshot) -> Arc<Reach> {
-        let key = (held.version, whole.schema.id, numbers);
+    fn worked_out(&self, held: &InForce, bound: Bound, whole: &Snapshot) -> Arc<Reach> {
+        let key = (held.version, whole.schema.id, bound);
         let lock = || self.0.reaches.lock().unwrap_or_else(PoisonError::into_inner);
         {
             let mut reaches = lock();
@@ -288,7 +340,8 @@ impl Policies {
         }
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
-        let reach = Reach::new(whole, &held.index.standing(&key.2), &self.0.key, hasher.finish() | 1);
+        let standing = held.index.standing(&key.2.numbers, key.2.footing);
+        let reach = Reach::new(whole, &standing, &self.0.key, hasher.finish() | 1);
         let reach = Arc::new(reach);
         let mut reaches = lock();
         if reaches.held.len() >= MAX_REACHES
@@ -301,4 +354,13 @@ impl Policies {
         reaches.held.insert(key, (reach.clone(), uses));
         reach
     }
+}
+
+/// Keys of somebody in rules.
+fn keys<'a>(principal: &'a str, credential: Option<&'a str>, footing: Footing) -> Vec<&'a str> {
+    let role = match footing {
+        Footing::Member(role) => Some(role.key()),
+        Footing::Free | Footing::Stranger => None,
+    };
+    ["*", principal].into_iter().chain(credential).chain(role).collect()
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
 use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{Base, BaseId, RecordId};
+use tablewright_core::model::{Base, BaseId, RecordId, WorkspaceId};
 use tablewright_engine::Snapshot;
 use tablewright_engine::local::Draft;
 
+use crate::access::{Caller, Rights};
 use crate::call::{Call, Door};
+use crate::directory::Role;
 use crate::policy::Reach;
 use crate::policy::file::Verb;
 use crate::view::{BaseView, TableView};
@@ -22,6 +24,18 @@ impl Call {
             return all;
         }
         Arc::new(all.iter().filter(|(id, _)| self.sees(*id)).cloned().collect())
+    }
+
+    /// The workspace a base is in.
+    pub fn workspace_of(&self, base: BaseId) -> WorkspaceId {
+        self.policies().workspace_of(base)
+    }
+
+    /// What the caller's token and their role in the workspace of a base allow.
+    pub fn rights_in(&self, base: BaseId) -> Rights {
+        let Some(member) = &self.caller().member else { return self.caller().rights };
+        let role = member.role_in(self.workspace_of(base));
+        self.caller().rights.and(role.map_or(Rights::NONE, Role::rights))
     }
 
     /// Whether the caller may know of a base.
@@ -175,6 +189,20 @@ impl Call {
 }
 
 impl Door {
+    /// Whether somebody sees all of a base, so that they may be told when any of it changes.
+    pub async fn shows_all(&self, caller: &Caller, base: BaseId) -> bool {
+        let action = "resources/subscribe";
+        let policies = self.policies();
+        if !policies.shows(caller, action, base) {
+            return false;
+        }
+        if !policies.binds(caller, action, base) {
+            return true;
+        }
+        let Ok(whole) = self.engine().snapshot(base).await else { return false };
+        policies.reach(caller, action, &whole).is_none_or(|reach| reach.lens().is_none())
+    }
+
     /// All of a base as it is now, to find out what a change means. Nothing is written down about it,
     /// and nothing of it may be shown.
     pub async fn peek(&self, base: BaseId) -> Result<BaseView, Fault> {

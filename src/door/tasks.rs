@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Caller, Rights};
 use crate::call::Call;
 use crate::plan::Plan;
+use crate::tokens::Tokens;
 
 /// Tasks under way at once, for everybody.
 const MAX_WORKING: usize = 1_000;
@@ -90,20 +91,13 @@ impl Tasks {
         Ok(tasks)
     }
 
-    /// Who asked for a task that was cut off, with the rights they had; `None` when their token was
-    /// taken back since.
-    pub async fn caller(&self, task: &StoredTask) -> Result<Option<Caller>, Fault> {
-        let mut profile = None;
-        if let Some(name) = task.principal.strip_prefix("token:") {
-            let tokens = self.engine.store().tokens().await.map_err(Fault::from)?;
-            match tokens.into_iter().find(|t| t.name == name && t.revoked_at.is_none()) {
-                Some(token) => profile = token.profile.map(Arc::from),
-                None => return Ok(None),
-            }
-        }
+    /// Who asked for a task that was cut off, with the rights they had; `None` when they are not let in
+    /// any more.
+    pub fn caller(&self, task: &StoredTask, tokens: &Tokens) -> Result<Option<Caller>, Fault> {
         let rights: Rights = serde_json::from_value(task.rights.clone())
             .map_err(|e| Fault::new(Code::Internal, format!("rights of a task: {e}")))?;
-        Ok(Some(Caller::known(task.principal.as_str(), "mcp", rights, profile)))
+        let caller = tokens.known(&task.principal);
+        Ok(caller.map(|caller| Caller { rights: caller.rights.and(rights), ..caller }))
     }
 
     /// The outcomes of the parts of a task that are done, in order.

@@ -302,8 +302,8 @@ impl Engine {
     }
 
     /// A new base with these tables as it would be; a base needs at least one.
-    pub fn new_base(&self, name: &str, tables: &[NewTable]) -> Result<Snapshot, Fault> {
-        let schema = Base { id: BaseId::random(), name: String::new(), tables: Vec::new() };
+    pub fn new_base(&self, id: BaseId, name: &str, tables: &[NewTable]) -> Result<Snapshot, Fault> {
+        let schema = Base { id, name: String::new(), tables: Vec::new() };
         let mut draft = Draft::of(&Snapshot::empty(Arc::new(schema)));
         let now = self.clock().now_ms();
         if tables.is_empty() {
@@ -315,20 +315,20 @@ impl Engine {
         Ok(draft.snapshot)
     }
 
-    /// Makes a new base with these tables.
+    /// Makes a new base with these tables; the commit.
     pub async fn create_base(
         &self,
+        id: BaseId,
         name: &str,
         tables: Vec<NewTable>,
         by: Author,
-    ) -> Result<(BaseId, i64), Fault> {
-        let snapshot = self.new_base(name, &tables)?;
-        let id = snapshot.schema.id;
+    ) -> Result<i64, Fault> {
+        let snapshot = self.new_base(id, name, &tables)?;
         let (reply, answer) = oneshot::channel();
         let (comments, kind) = (Vec::new(), ChangeKind::BaseCreated);
         let progress = Box::new(|_| {});
         self.send(Job::Import { snapshot, cloud: None, comments, kind, by, progress, reply }).await?;
-        Ok((id, answer.await.map_err(|_| stopping())??))
+        answer.await.map_err(|_| stopping())?
     }
 
     /// Makes room for the copy of a base that lives in Airtable; its rows come afterwards.

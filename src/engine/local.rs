@@ -31,6 +31,7 @@ pub(crate) use lost::lost;
 pub use options::fill_in;
 pub use restore::Restored;
 pub(crate) use upsert::merge_text;
+pub use values::local_instant;
 pub(crate) use values::natural_cell;
 
 /// A write to one table of a base.

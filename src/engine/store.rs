@@ -7,6 +7,7 @@ pub mod audit;
 pub mod comments;
 #[cfg(debug_assertions)]
 mod crash;
+pub mod directory;
 pub mod erase;
 pub mod journal;
 mod migrate;

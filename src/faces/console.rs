@@ -3,7 +3,7 @@
 //! It is signed in to by a link that works once, which `tablewright console` prints. Pages are made
 //! here; the one script there is asks for passkeys.
 
-mod page;
+pub(crate) mod page;
 mod sessions;
 
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ async fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// What every answer carries: nothing but this server's own style and script, no frame, no cache.
-async fn guarded(mut response: Response) -> Response {
+pub(crate) async fn guarded(mut response: Response) -> Response {
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, policy),

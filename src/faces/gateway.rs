@@ -217,15 +217,24 @@ impl Gateway {
         let addresses = &Addresses::new(self, call, sent.headers);
         match route {
             Route::ListRecords(base, table) => {
-                let params = params::ListParams::of_query(&pairs)?;
+                let params = params::ListParams::of_query(&pairs, params::Usual::of(call))?;
                 list::list(self, call, base, &table, params, addresses).await
             }
             Route::ListByPost(base, table) => {
-                let params = params::ListParams::of_body(&pairs, &sent.object().await?)?;
+                let params =
+                    params::ListParams::of_body(&pairs, &sent.object().await?, params::Usual::of(call))?;
                 list::list(self, call, base, &table, params, addresses).await
             }
             Route::GetRecord(base, table, record) => {
-                list::get(call, base, &table, record, params::of_record(&pairs)?, addresses).await
+                list::get(
+                    call,
+                    base,
+                    &table,
+                    record,
+                    params::of_record(&pairs, params::Usual::of(call))?,
+                    addresses,
+                )
+                .await
             }
             Route::CreateRecords(base, table) => {
                 pairs.none()?;

@@ -4,6 +4,7 @@ pub mod console;
 pub mod files;
 pub mod gateway;
 pub mod http;
+pub mod invitation;
 pub mod mcp;
 mod plain;
 pub mod sse;

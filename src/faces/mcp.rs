@@ -22,7 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
 use tablewright_door::access::Need;
-use tablewright_door::{Door, Rights, Tasks, Tokens};
+use tablewright_door::{Door, Rights, Tasks};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
 use tablewright_toolkit::prompts::Prompt;
@@ -42,13 +42,8 @@ pub struct Shared {
 
 impl Shared {
     /// For sessions over what is behind `door`. Once `stop` is cancelled, listeners are let go.
-    pub fn new(
-        door: Door,
-        tasks: Tasks,
-        tokens: Tokens,
-        stop: CancellationToken,
-    ) -> Result<Self, prompts::Error> {
-        let watch = Watch::start(door.clone(), tokens, stop.clone());
+    pub fn new(door: Door, tasks: Tasks, stop: CancellationToken) -> Result<Self, prompts::Error> {
+        let watch = Watch::start(door.clone(), stop.clone());
         Ok(Self { door, tasks, prompts: prompts::all()?, watch, stop })
     }
 }

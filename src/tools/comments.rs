@@ -154,7 +154,7 @@ impl Tool for AddComment {
         let view = context.call.table(&args.base, &args.table).await?;
         let record = record_id(&args.record)?;
         let parent = args.reply_to.as_deref().map(comment_id).transpose()?;
-        let people = context.call.people_of(&view).await?;
+        let people = context.call.people_of(&view);
         let (said, mut not_known) = mention(&text::accept(&args.text)?, &people)?;
         let made = context.call.add_comment(&view, record, said, parent).await?;
         // Airtable may know whom we do not.

@@ -35,6 +35,10 @@ pub fn registry() -> Result<Registry, Error> {
     ])?;
     Registry::builder()
         .with::<admin::ExplainAccess>()
+        .with::<admin::ListMembers>()
+        .with::<admin::InviteMember>()
+        .with::<admin::CreateToken>()
+        .with::<admin::RevokeToken>()
         .with::<schema::ListBases>()
         .with::<schema::DescribeBase>()
         .with::<records::ListRecords>()

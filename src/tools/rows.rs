@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tablewright_core::Fault;
+use tablewright_core::model::Cell;
+use tablewright_door::moments::is_of_reader;
 use tablewright_door::{BaseView, Files, TableView};
 use tablewright_engine::replica::Source;
+use tablewright_formula::moment::Zone;
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::registry::CallContext;
 use tablewright_toolkit::text::{CUT_MARK, push_cell};
@@ -36,6 +39,8 @@ pub(crate) struct Rows {
     cell_limit: usize,
     /// A record alone was longer than an answer, and its long cells were cut.
     shortened: bool,
+    /// The zone of times in fields that leave it to whoever looks.
+    zone: Option<&'static Zone>,
     /// Where files of attachments get their addresses from, and the moment those start.
     addresses: Option<(Files, i64)>,
 }
@@ -57,6 +62,7 @@ impl Rows {
             limit: context.limits.characters,
             cell_limit: context.limits.cell_characters,
             shortened: false,
+            zone: context.call.zone(),
             addresses: None,
         }
     }
@@ -120,7 +126,13 @@ impl Rows {
         for at in fields {
             self.text.push('\t');
             cell_text.clear();
-            view.push_text(&mut cell_text, &view.schema().fields[*at], &view.cell(slot, *at));
+            let (field, cell) = (&view.schema().fields[*at], view.cell(slot, *at));
+            match (&cell, self.zone) {
+                (Cell::Instant(ms), Some(zone)) if is_of_reader(field) => {
+                    zone.push_instant(&mut cell_text, *ms);
+                }
+                _ => view.push_text(&mut cell_text, field, &cell),
+            }
             push_cell(&mut self.text, &cell_text, cell_limit);
         }
         self.text.push('\n');

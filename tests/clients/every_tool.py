@@ -64,6 +64,11 @@ async def use_rows(client, use_tool):
     _, text = await use_tool("list_comments", {**GOODS, "record": record})
     explained, _ = await use_tool("explain_access", {**GOODS, "verb": "read", "field": "Price"})
     assert explained.structured_content["allowed"], explained
+    listed, _ = await use_tool("list_members", {})
+    assert listed.structured_content["members"] == [], listed
+    made, _ = await use_tool("create_token", {"name": "another", "days": 1})
+    assert made.structured_content["token"].startswith("twk_"), made
+    await use_tool("revoke_token", {"token": "another"})
     assert comment in text and "Is it new?" in text, text
     await use_tool("delete_records", {**GOODS, "records": [record]})
     wrong = await client.call_tool("get_records", {**GOODS, "records": [record]})
@@ -129,7 +134,11 @@ async def use(client):
     # There is no Airtable behind this server.
     refused = await client.call_tool("sync_base", {"base": "Shop"})
     assert refused.is_error and "lives here" in refused.content[0].text
-    called.add("sync_base")
+    # An invitation is accepted over HTTP alone.
+    invited = await client.call_tool("invite_member", {"email": "ann@example.com", "role": "reader"})
+    text = invited.content[0].text
+    assert "serve --http" in text if invited.is_error else "/invitation?code=" in text, text
+    called.update(["sync_base", "invite_member"])
     await use_plans(client)
     called.update(["apply_plan", "get_plan", "list_changes", "undo_changes", "get_record_history"])
     await use_resources(client)

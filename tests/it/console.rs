@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -44,8 +45,12 @@ fn link(data: &Data) -> String {
     data.ok(&["console"]).trim().to_owned()
 }
 
+/// One browser at a time: the first one unpacks it.
+static BROWSER: Mutex<()> = Mutex::new(());
+
 /// What a person in front of a browser sees and does.
 fn visit(data: &Data, pictures: Option<&Path>) -> Value {
+    let _one = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(client_tools().join("node_modules/.bin/node"));
     command.arg(root().join("tests/clients/console.mjs")).args([link(data), link(data)]).args(pictures);
     command.env("TEST_CLIENTS_DIR", client_tools());

@@ -60,18 +60,13 @@ fn story(page: &str, name: &str) -> Vec<String> {
     blocks.flat_map(|block| block.split("```").next().unwrap().lines().map(str::to_owned)).collect()
 }
 
-#[test]
-fn the_contractor_of_the_guide_sees_three_tables_and_no_salaries() {
-    let page = std::fs::read_to_string(root().join("examples/guide/policies.md")).unwrap();
-    let shown = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let policy = std::fs::read_to_string(root().join("examples/careful/contractor.toml")).unwrap();
-    assert_eq!(shown, policy, "the page shows the file");
-    let data = Data::new();
+/// Runs the commands of a story over a data directory; each with what it said.
+fn told(data: &Data, lines: Vec<String>) -> Vec<(String, String)> {
     let folder = std::path::Path::new(program()).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap();
     let path = std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path))).unwrap();
     let mut said = Vec::new();
-    for line in story(&page, "contractor") {
+    for line in lines {
         let output = Command::new("sh")
             .args(["-c", &line])
             .env("PATH", &path)
@@ -83,6 +78,45 @@ fn the_contractor_of_the_guide_sees_three_tables_and_no_salaries() {
         assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
         said.push((line, String::from_utf8(output.stdout).unwrap()));
     }
+    said
+}
+
+#[test]
+fn the_team_of_the_guide_is_invited_and_removed() {
+    let page = std::fs::read_to_string(root().join("examples/guide/people.md")).unwrap();
+    let data = Data::new();
+    let said = told(&data, story(&page, "team"));
+    let of = |command: &str| &said.iter().find(|(line, _)| line.contains(command)).unwrap().1;
+    assert!(of("workspace list").contains("Studio  0 members  Agency"), "{said:?}");
+    let token = of("token create").trim().to_owned();
+    let (_client, address) = listen(&data, &["--allow-write"], &[]);
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str())];
+    let bases = http(&address, "GET", "/v0/meta/bases", &headers, b"");
+    assert!(bases.body.contains("\"permissionLevel\":\"read\""), "{}", bases.body);
+    let mut lines = story(&page, "server");
+    let after = lines.split_off(2);
+    let said = told(&data, lines);
+    let code = said[0].1.trim().split_once("code=").unwrap().1.to_owned();
+    assert!(said[1].1.contains("ann@example.com  editor in Studio"), "{said:?}");
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let body = format!("code={code}&name=Ann");
+    let joined = http(&address, "POST", "/invitation", &form, body.as_bytes());
+    assert!(joined.status == 200 && joined.body.contains("twk_"), "{}", joined.body);
+    let said = told(&data, after);
+    assert!(said[0].1.contains("person:ann@example.com  Ann  editor in Studio"), "{said:?}");
+    assert!(said[2].1.contains("creator in Studio  Europe/Berlin  de"), "{said:?}");
+    assert!(!data.ok(&["member", "list"]).contains("ann@example.com"));
+}
+
+#[test]
+fn the_contractor_of_the_guide_sees_three_tables_and_no_salaries() {
+    let page = std::fs::read_to_string(root().join("examples/guide/policies.md")).unwrap();
+    let shown = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = std::fs::read_to_string(root().join("examples/careful/contractor.toml")).unwrap();
+    assert_eq!(shown, policy, "the page shows the file");
+    let data = Data::new();
+    let said = told(&data, story(&page, "contractor"));
     let told = |command: &str| &said.iter().find(|(line, _)| line.contains(command)).unwrap().1;
     assert!(told("People Salary").contains("may not read \"Salary\""), "{said:?}");
     assert!(told("People Cost").contains("it is worked out from what is hidden"), "{said:?}");

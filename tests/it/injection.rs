@@ -13,8 +13,15 @@ use tablewright_toolkit::text::is_hidden;
 pub use corpus::{Payload, carriers, payloads};
 
 /// What every flag of the program lets its tools do.
-pub const FLAGS: [&str; 6] =
-    ["--allow-write", "--allow-delete", "--allow-schema", "--allow-audit", "--toolsets", "all"];
+pub const FLAGS: [&str; 7] = [
+    "--allow-write",
+    "--allow-delete",
+    "--allow-schema",
+    "--allow-audit",
+    "--allow-admin",
+    "--toolsets",
+    "all",
+];
 
 /// The names of fences in a text, and the text outside of them.
 fn outside(text: &str) -> (Vec<String>, String) {

@@ -36,6 +36,7 @@ mod mcp_surface;
 mod oauth;
 mod outbox;
 mod owner;
+mod people;
 mod plans;
 mod policy;
 mod rates;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, Data};
 
 /// Applies a policy over the shop.
-pub(super) fn apply(data: &Data, policy: &str) {
+pub(crate) fn apply(data: &Data, policy: &str) {
     let file = data.path().join("policy.toml");
     std::fs::write(&file, policy).unwrap();
     data.ok(&["policy", "apply", file.to_str().unwrap()]);

@@ -340,13 +340,19 @@ fn a_base_is_made_from_nothing() {
     let directory = tempfile::tempdir().unwrap();
     run(async {
         let engine = open(directory.path()).await;
-        assert!(engine.create_base("Empty", Vec::new(), Author::of("test", "test")).await.is_err());
+        assert!(
+            engine
+                .create_base(BaseId::random(), "Empty", Vec::new(), Author::of("test", "test"))
+                .await
+                .is_err()
+        );
         let tables = vec![NewTable {
             name: "People".into(),
             fields: vec![new_field("Name", "singleLineText", json!({}))],
             ..NewTable::default()
         }];
-        let (id, _) = engine.create_base(" Club ", tables, Author::of("test", "test")).await.unwrap();
+        let id = BaseId::random();
+        engine.create_base(id, " Club ", tables, Author::of("test", "test")).await.unwrap();
         engine.close().await;
         let engine = open(directory.path()).await;
         assert_eq!(engine.bases()[0], (id, "Club".to_owned()));

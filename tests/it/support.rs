@@ -295,7 +295,8 @@ pub struct HttpServer {
 
 pub fn serve_http(data: &Data, args: &[&str]) -> HttpServer {
     let scopes = "data.records:read,data.records:write,data.recordComments:read,data.recordComments:write,\
-                  schema.bases:read,schema.bases:write,webhook:manage,user.email:read";
+                  schema.bases:read,schema.bases:write,webhook:manage,user.email:read,\
+                  tablewright.members:manage";
     let token = data.ok(&["token", "create", "--name", "test", "--scopes", scopes]).trim().to_owned();
     let (client, address) = listen(data, args, &[]);
     HttpServer { client, address, token }
@@ -435,6 +436,7 @@ pub async fn door_of(engine: Engine, files: Files, replica: Replica) -> Door {
         audit_reads: true,
     };
     let tokens = tablewright_door::Tokens::open(engine.clone()).await.unwrap();
-    let policies = tablewright_door::Policies::open(engine.clone(), tokens, Vec::new()).await.unwrap();
+    let policies =
+        tablewright_door::Policies::open(engine.clone(), tokens, replica.clone(), Vec::new()).await.unwrap();
     Door::new(engine, files, replica, plans, policies, limits)
 }

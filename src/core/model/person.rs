@@ -11,16 +11,22 @@ use super::id::UserId;
 pub struct Person {
     /// Their id; the same for the same principal, always.
     pub id: UserId,
-    /// An address nobody reads mail at, for Airtable's clients want one.
+    /// Their address; of programs one nobody reads mail at, for Airtable's clients want one.
     pub email: String,
     /// What people see.
     pub name: String,
 }
 
 impl Person {
-    /// The person behind a principal, such as `local` or `token:NAME`.
+    /// The person behind a principal: `local`, `person:ADDRESS`, `service:NAME` or `token:NAME`. Of a
+    /// person the address stands for the name.
     pub fn of(principal: &str) -> Self {
-        let name = principal.strip_prefix("token:").unwrap_or(principal);
+        let named = ["token:", "service:"].iter().find_map(|kind| principal.strip_prefix(kind));
+        if let (None, Some(address)) = (named, principal.strip_prefix("person:")) {
+            let id = UserId::from_bytes(&Sha256::digest(principal.as_bytes()));
+            return Self { id, email: address.to_owned(), name: address.to_owned() };
+        }
+        let name = named.unwrap_or(principal);
         // `.invalid` is reserved (RFC 2606): no mail ever arrives.
         let word: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         let word = if word.is_empty() { "user".to_owned() } else { word.to_lowercase() };

@@ -9,9 +9,10 @@ use tablewright_core::{Code, Fault};
 use tablewright_engine::Snapshot;
 
 use super::file::{Expect, PolicyFile, Verb};
+use super::reach::beyond;
 use super::resolve::key;
 use super::rules::{Circumstances, Index, Standing, Verdict};
-use super::{Policies, Reach};
+use super::{Policies, Reach, keys};
 use crate::access::Need;
 use crate::call::Call;
 
@@ -141,15 +142,21 @@ impl Policies {
                 return Err(Fault::new(Code::InvalidArguments, message));
             }
         };
-        let who = ["*", asked.who.trim()];
+        let known = self.tokens().known(&key(&self.principals(), &asked.who)?);
+        let member = known.as_ref().and_then(|caller| caller.member.as_deref());
+        let footing = self.footing(member, Some(*base));
+        let principal = known.as_ref().map_or(asked.who.trim(), |caller| &caller.principal);
+        let credential = known.as_ref().and_then(|caller| caller.credential.as_deref());
+        let who = keys(principal, credential, footing);
+        let workspace = self.workspace_of(*base).to_string();
         let at = Circumstances {
             who: &who,
             base: Some(*base),
-            workspace: None,
+            workspace: Some(&workspace),
             action: asked.tool.as_deref().unwrap_or_default(),
             now: asked.at.unwrap_or_else(|| engine.clock().now_ms()),
         };
-        let standing = index.standing(&index.in_force(&at));
+        let standing = index.standing(&index.in_force(&at), footing);
         let place = Place { whole: &whole, table, field };
         Ok(explained(&standing, &place, asked.verb, &asked.who, &self.0.key))
     }
@@ -281,7 +288,10 @@ fn explained(standing: &Standing<'_>, place: &Place<'_>, verb: Verb, who: &str, 
         (Some(rule), None) => format!("by the rule {rule:?}"),
         (Some(rule), Some(because)) => format!("as {because}, by the rule {rule:?}"),
         (None, Some(because)) => format!("as {because}"),
-        (None, None) => "by the default of the policy".to_owned(),
+        (None, None) => match verdict {
+            Verdict::Beyond(footing) => format!("as {}", beyond(footing)),
+            _ => "by the default of the policy".to_owned(),
+        },
     };
     let mut says = format!("{who} {may}, {by}");
     if !rows.is_empty() {

@@ -11,7 +11,7 @@ use tablewright_formula::{Program, Scope, compile};
 use tokio::sync::Mutex;
 
 use super::file::Verb;
-use super::rules::{Standing, Verdict};
+use super::rules::{Footing, Standing, Verdict};
 
 /// A set of rules, worked out for one schema.
 #[derive(Debug)]
@@ -49,6 +49,15 @@ fn why(verdict: Verdict<'_>) -> Option<String> {
         Verdict::Allowed(_) => None,
         Verdict::Denied(Some(rule)) => Some(format!("the rule {:?} of the policy says so", rule.name)),
         Verdict::Denied(None) => Some("no rule of the policy allows it".to_owned()),
+        Verdict::Beyond(footing) => Some(beyond(footing)),
+    }
+}
+
+/// Why somebody's place in a workspace does not allow something.
+pub(super) fn beyond(footing: Footing) -> String {
+    match footing {
+        Footing::Member(role) => format!("the role {role} in its workspace does not allow it"),
+        _ => "its workspace is another one".to_owned(),
     }
 }
 

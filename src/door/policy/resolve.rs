@@ -262,7 +262,8 @@ impl<'a> Reader<'a> {
 
     fn workspace(&self, wanted: &str) -> Result<String, Fault> {
         let all = &self.names.workspaces;
-        let found = all.iter().find(|(id, name)| id == wanted || name == wanted);
+        let found =
+            all.iter().find(|(id, name)| id == wanted || name.to_lowercase() == wanted.to_lowercase());
         found.map(|(id, _)| id.clone()).ok_or_else(|| {
             let near = did_you_mean(&nearest(wanted, all.iter().map(|(_, name)| name.as_str())));
             wrong(format!("there is no workspace {wanted:?}.{near}"))

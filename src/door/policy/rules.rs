@@ -7,6 +7,7 @@ use tablewright_core::model::{BaseId, FieldId, Mask, TableId};
 use tablewright_formula::moment::Zone;
 
 use super::file::{Day, Default, Verb};
+use crate::directory::Role;
 
 /// A policy with ids in the place of names: what is kept, and what decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +113,27 @@ fn day_of(days: i64) -> Day {
     }
 }
 
+/// What somebody is in the workspace of a base. It bounds what rules can allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Footing {
+    /// Workspaces do not bind them.
+    Free,
+    /// A member with this role.
+    Member(Role),
+    /// No member of it: the base is not there for them.
+    Stranger,
+}
+
+impl Footing {
+    fn allows(self, verb: Verb) -> bool {
+        match self {
+            Self::Free => true,
+            Self::Member(role) => role.allows(verb),
+            Self::Stranger => false,
+        }
+    }
+}
+
 /// What a question to the rules is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
@@ -176,10 +198,10 @@ impl Index {
             && rule.hours.as_ref().is_none_or(|window| window.holds(at.now))
     }
 
-    /// The rules with these numbers, to be asked.
-    pub fn standing(&self, numbers: &[u32]) -> Standing<'_> {
+    /// The rules with these numbers, to be asked about somebody with this footing.
+    pub fn standing(&self, numbers: &[u32], footing: Footing) -> Standing<'_> {
         let rules = numbers.iter().filter_map(|number| self.set.rules.get(*number as usize)).collect();
-        Standing { default: self.set.default, rules }
+        Standing { default: self.set.default, rules, footing }
     }
 }
 
@@ -188,6 +210,7 @@ impl Index {
 pub struct Standing<'a> {
     default: Default,
     rules: Vec<&'a Rule>,
+    footing: Footing,
 }
 
 /// An answer, and the rule it comes from; without one it is the default.
@@ -197,6 +220,8 @@ pub enum Verdict<'a> {
     Allowed(Option<&'a Rule>),
     /// No.
     Denied(Option<&'a Rule>),
+    /// No: their role does not allow it, whatever the rules say.
+    Beyond(Footing),
 }
 
 impl<'a> Verdict<'a> {
@@ -209,6 +234,7 @@ impl<'a> Verdict<'a> {
     pub fn rule(self) -> Option<&'a Rule> {
         match self {
             Self::Allowed(rule) | Self::Denied(rule) => rule,
+            Self::Beyond(_) => None,
         }
     }
 }
@@ -234,6 +260,9 @@ impl<'a> Standing<'a> {
         denies: impl Fn(&Rule) -> bool,
         allows: impl Fn(&Rule) -> bool,
     ) -> Verdict<'a> {
+        if !self.footing.allows(verb) {
+            return Verdict::Beyond(self.footing);
+        }
         let of = |what: What| {
             self.rules.iter().copied().filter(move |rule| rule.what == what && rule.covers(verb))
         };

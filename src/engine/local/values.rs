@@ -224,11 +224,6 @@ fn date_time(field: &Field, value: &Value, zone: &str, typecast: bool) -> Result
         return Ok(Cell::Instant(ms));
     }
     // Without an offset the time is read in the field's zone.
-    let local: Option<DateTime> = text
-        .parse()
-        .ok()
-        .or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)))
-        .or_else(|| typecast.then(|| loose_date(text)).flatten().map(|day| day.at(0, 0, 0, 0)));
     let zone = match zone {
         "utc" | "client" => TimeZone::UTC,
         name => TimeZone::get(name).map_err(|_| {
@@ -236,10 +231,23 @@ fn date_time(field: &Field, value: &Value, zone: &str, typecast: bool) -> Result
             Fault::new(Code::InvalidValue, why)
         })?,
     };
-    local
-        .and_then(|local| local.to_zoned(zone).ok())
-        .map(|at| Cell::Instant(at.timestamp().as_millisecond()))
-        .ok_or_else(|| refuse(field, value, wants))
+    in_zone(text, zone, typecast).map(Cell::Instant).ok_or_else(|| refuse(field, value, wants))
+}
+
+/// A day or a time without an offset, in a time zone; milliseconds since the epoch. With `typecast` days
+/// are read as people write them.
+fn in_zone(text: &str, zone: TimeZone, typecast: bool) -> Option<i64> {
+    let local: Option<DateTime> = text
+        .parse()
+        .ok()
+        .or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)))
+        .or_else(|| typecast.then(|| loose_date(text)).flatten().map(|day| day.at(0, 0, 0, 0)));
+    Some(local?.to_zoned(zone).ok()?.timestamp().as_millisecond())
+}
+
+/// The same in a zone by its IANA name.
+pub fn local_instant(text: &str, zone: &str, typecast: bool) -> Option<i64> {
+    in_zone(text, TimeZone::get(zone).ok()?, typecast)
 }
 
 fn choice_name(field: &Field, value: &Value, typecast: bool) -> Result<String, Fault> {

@@ -19,6 +19,15 @@ pub struct StoredToken {
     /// The login whose bases alone it sees; all bases when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// Whose it is: `person:ADDRESS` or `service:NAME`; nobody's in particular when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The id of the workspace whose bases alone it sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// When it is refused on its own, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     /// When it was made, in milliseconds since the epoch.
     pub created_at: i64,
     /// When it was taken back.
@@ -28,35 +37,47 @@ pub struct StoredToken {
 impl Store {
     /// Keeps a new token.
     pub async fn add_token(&self, token: &StoredToken) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO tokens (id, name, hash, scopes, created_at, profile) VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(&token.id)
-        .bind(&token.name)
-        .bind(&token.hash)
-        .bind(serde_json::to_string(&token.scopes).unwrap_or_default())
-        .bind(token.created_at)
-        .bind(&token.profile)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        insert(token, &self.pool).await
     }
 
     /// All tokens, oldest first.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
-        type Raw = (String, String, String, String, i64, Option<i64>, Option<String>);
+        type Raw = (
+            String,
+            String,
+            String,
+            String,
+            i64,
+            Option<i64>,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            Option<i64>,
+        );
         let rows: Vec<Raw> = sqlx::query_as(
-            "SELECT id, name, hash, scopes, created_at, revoked_at, profile FROM tokens ORDER BY created_at, id",
+            "SELECT id, name, hash, scopes, created_at, revoked_at, profile, owner, workspace, expires_at
+             FROM tokens ORDER BY created_at, id",
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|(id, name, hash, scopes, created_at, revoked_at, profile)| {
-                let scopes = serde_json::from_str(&scopes)
-                    .map_err(|e| Error::Damaged { place: format!("token {id}"), reason: e.to_string() })?;
-                Ok(StoredToken { id, name, hash, scopes, profile, created_at, revoked_at })
+        let read = |raw: Raw| {
+            let (id, name, hash, scopes, created_at, revoked_at, profile, owner, workspace, expires_at) = raw;
+            let scopes = serde_json::from_str(&scopes)
+                .map_err(|e| Error::Damaged { place: format!("token {id}"), reason: e.to_string() })?;
+            Ok(StoredToken {
+                id,
+                name,
+                hash,
+                scopes,
+                profile,
+                owner,
+                workspace,
+                expires_at,
+                created_at,
+                revoked_at,
             })
-            .collect()
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Takes back the token with this id or name; the count of those taken back.
@@ -70,4 +91,27 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// Keeps a new token, over a connection or in a transaction.
+pub(super) async fn insert(
+    token: &StoredToken,
+    executor: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO tokens (id, name, hash, scopes, created_at, profile, owner, workspace, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(&token.id)
+    .bind(&token.name)
+    .bind(&token.hash)
+    .bind(serde_json::to_string(&token.scopes).unwrap_or_default())
+    .bind(token.created_at)
+    .bind(&token.profile)
+    .bind(&token.owner)
+    .bind(&token.workspace)
+    .bind(token.expires_at)
+    .execute(executor)
+    .await?;
+    Ok(())
 }

@@ -43,7 +43,8 @@ pub(super) struct Detail<'a> {
     pub(super) problem: Option<&'a str>,
 }
 
-fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Markup {
+/// A page. Somebody who is signed in is given by what their forms send back.
+pub(crate) fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -77,7 +78,7 @@ fn page(title: &str, signed_in: Option<&str>, body: &Markup) -> Markup {
 }
 
 /// A page that says one thing.
-pub(super) fn message(title: &str, text: &str) -> Markup {
+pub(crate) fn message(title: &str, text: &str) -> Markup {
     page(title, None, &html! { h1 { (title) } p { (text) } })
 }
 

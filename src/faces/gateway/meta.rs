@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use tablewright_core::Code;
 use tablewright_core::model::cell::instant_text;
-use tablewright_core::model::id::{BaseKind, Id};
-use tablewright_core::model::{BaseId, Field, Table, View, ViewId, WorkspaceId};
+use tablewright_core::model::id::BaseKind;
+use tablewright_core::model::{BaseId, Field, Table, View, ViewId};
 use tablewright_door::access::Need;
 use tablewright_door::{BaseView, Call, Rights};
 use tablewright_engine::local::fill_in;
@@ -28,9 +28,9 @@ pub(super) fn who_am_i(call: &Call) -> String {
     Value::Object(who).to_string()
 }
 
-/// What Airtable calls the rights of a caller.
-fn permission_level(rights: Rights) -> &'static str {
-    match rights {
+/// What Airtable calls the rights of a caller in a base.
+fn permission_level(call: &Call, base: BaseId) -> &'static str {
+    match call.rights_in(base) {
         Rights { schema: true, .. } => "create",
         Rights { write: true, .. } => "edit",
         Rights { write_comments: true, .. } => "comment",
@@ -63,10 +63,10 @@ pub(super) fn list_bases(gateway: &Gateway, call: &Call, pairs: &Pairs) -> Resul
         None => 0,
         Some(last) => 1 + bases.iter().position(|(id, _)| *id == last).ok_or_else(Refusal::iterator)?,
     };
-    let level = permission_level(call.caller().rights);
     let listed = bases.iter().skip(start).take(BASES_PER_PAGE);
-    let list: Vec<Value> =
-        listed.map(|(id, name)| json!({ "id": id, "name": name, "permissionLevel": level })).collect();
+    let list: Vec<Value> = listed
+        .map(|(id, name)| json!({ "id": id, "name": name, "permissionLevel": permission_level(call, *id) }))
+        .collect();
     let mut answer = Map::from_iter([("bases".to_owned(), Value::Array(list))]);
     let end = start + BASES_PER_PAGE;
     if let Some((last, _)) = bases.get(end - 1).filter(|_| end < bases.len()) {
@@ -96,21 +96,16 @@ pub(super) async fn base(call: &mut Call, base: BaseId) -> Result<BaseView, Refu
     call.base(&base.to_string()).await.map_err(|fault| Refusal::of(&fault, While::Reading))
 }
 
-/// The one workspace all bases of a server are in.
-fn workspace() -> WorkspaceId {
-    Id::from_bytes(b"local")
-}
-
 /// `GET /meta/bases/{base}`
 pub(super) async fn get_base(call: &mut Call, id: BaseId, pairs: &Pairs) -> Result<String, Refusal> {
     let parts = included(pairs, &["collaborators", "inviteLinks", "interfaces", "packages"])?;
     require(call, Need::Describe)?;
     let view = base(call, id).await?;
     let created = call.created(&view).await.map_err(|fault| Refusal::of(&fault, While::Reading))?;
-    let level = permission_level(call.caller().rights);
+    let level = permission_level(call, id);
     let mut answer = json!({
         "id": id, "name": view.schema().name, "createdTime": instant_text(created),
-        "permissionLevel": level, "workspaceId": workspace(),
+        "permissionLevel": level, "workspaceId": call.workspace_of(id),
     });
     // Bases that live here are shared by tokens alone.
     for part in parts {

@@ -1,6 +1,7 @@
 //! The parameters of lists and of single records, from a query string or a body.
 
 use serde_json::{Map, Value};
+use tablewright_door::Call;
 use tablewright_formula::moment::{Locale, Zone};
 
 use super::query::{List, Pairs, number, out_of_range, truth, unknown};
@@ -93,13 +94,27 @@ impl ShapeParams {
         Ok(true)
     }
 
-    fn finish(self) -> Result<Shape, Refusal> {
-        let text = match (self.text, self.zone, self.locale) {
+    fn finish(self, usual: Usual) -> Result<Shape, Refusal> {
+        let text = match (self.text, self.zone.or(usual.zone), self.locale.or(usual.locale)) {
             (false, ..) => None,
             (true, Some(zone), Some(locale)) => Some(Reader { zone, locale }),
             _ => return Err(Refusal::parameter("cellFormat \"string\" needs timeZone and userLocale")),
         };
         Ok(Shape { text, by_id: self.by_id, link_objects: self.link_objects })
+    }
+}
+
+/// What a caller has said of themselves, for requests that do not say it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usual {
+    zone: Option<&'static Zone>,
+    locale: Option<&'static Locale>,
+}
+
+impl Usual {
+    /// Of whoever makes a call.
+    pub(super) fn of(call: &Call) -> Self {
+        Self { zone: call.zone(), locale: call.locale().and_then(locale) }
     }
 }
 
@@ -111,7 +126,7 @@ fn locale(code: &str) -> Option<&'static Locale> {
 }
 
 /// The parameters of one record.
-pub(super) fn of_record(pairs: &Pairs) -> Result<Shape, Refusal> {
+pub(super) fn of_record(pairs: &Pairs, usual: Usual) -> Result<Shape, Refusal> {
     let mut shape = ShapeParams::default();
     for (key, value) in pairs.iter() {
         let key = key?;
@@ -119,7 +134,7 @@ pub(super) fn of_record(pairs: &Pairs) -> Result<Shape, Refusal> {
             return Err(unknown(key.name));
         }
     }
-    shape.finish()
+    shape.finish(usual)
 }
 
 fn comment_count(name: &str) -> Result<bool, Refusal> {
@@ -143,7 +158,7 @@ fn filled(text: &str) -> Option<String> {
 
 impl ListParams {
     /// Reads a query string.
-    pub(super) fn of_query(pairs: &Pairs) -> Result<Self, Refusal> {
+    pub(super) fn of_query(pairs: &Pairs, usual: Usual) -> Result<Self, Refusal> {
         let (mut params, mut shape) = (Self::default(), ShapeParams::default());
         let (mut fields, mut named) = (List::default(), false);
         let mut sorts: Vec<(u32, Option<String>, bool)> = Vec::new();
@@ -187,13 +202,13 @@ impl ListParams {
         };
         params.sorts = sorts.into_iter().map(sort).collect::<Result<_, Refusal>>()?;
         params.fields = named.then(|| fields.items());
-        params.shape = shape.finish()?;
+        params.shape = shape.finish(usual)?;
         Ok(params)
     }
 
     /// Reads a body, with the query string beside it: clients send zone and language there, and
     /// what the body says of them does not count.
-    pub(super) fn of_body(pairs: &Pairs, body: &Map<String, Value>) -> Result<Self, Refusal> {
+    pub(super) fn of_body(pairs: &Pairs, body: &Map<String, Value>, usual: Usual) -> Result<Self, Refusal> {
         let (mut params, mut shape) = (Self::default(), ShapeParams::default());
         for (key, value) in pairs.iter() {
             let key = key?;
@@ -237,7 +252,7 @@ impl ListParams {
         if params.sorts.len() > MAX_SORTS as usize {
             return Err(Refusal::parameter(format_args!("sort takes at most {MAX_SORTS} fields")));
         }
-        params.shape = shape.finish()?;
+        params.shape = shape.finish(usual)?;
         Ok(params)
     }
 }
@@ -285,11 +300,11 @@ mod tests {
     use super::*;
 
     fn query(text: &str) -> Result<ListParams, Refusal> {
-        ListParams::of_query(&Pairs::of(Some(text)).unwrap())
+        ListParams::of_query(&Pairs::of(Some(text)).unwrap(), Usual::default())
     }
 
     fn body(query: &str, body: Value) -> Result<ListParams, Refusal> {
-        ListParams::of_body(&Pairs::of(Some(query)).unwrap(), body.as_object().unwrap())
+        ListParams::of_body(&Pairs::of(Some(query)).unwrap(), body.as_object().unwrap(), Usual::default())
     }
 
     #[test]

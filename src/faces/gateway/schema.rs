@@ -128,8 +128,7 @@ fn lost() -> Refusal {
 /// `POST /meta/bases`
 pub(super) async fn create_base(call: &mut Call, mut body: Body) -> Result<String, Refusal> {
     let name = text(&mut body, "name")?.ok_or_else(|| Refusal::missing("name"))?;
-    // All bases of a server are in one workspace.
-    text(&mut body, "workspaceId")?;
+    let workspace = text(&mut body, "workspaceId")?;
     let tables = body.remove("tables").ok_or_else(|| Refusal::missing("tables"))?;
     nothing_else(&body)?;
     let Value::Array(tables) = tables else { return Err(wrong("tables", "a list")) };
@@ -140,7 +139,7 @@ pub(super) async fn create_base(call: &mut Call, mut body: Body) -> Result<Strin
     let tables = tables.collect::<Result<Vec<_>, _>>()?;
     require(call, Need::Schema)?;
     tables.iter().try_for_each(|table| creatable(&table.name, table.fields.iter()))?;
-    let made = call.create_base(&name, tables).await;
+    let made = call.create_base(&name, workspace.as_deref(), tables).await;
     let made = made.map_err(|fault| Refusal::of(&fault, While::ChangingTable))?;
     let tables: Vec<Value> = made.base.schema().tables.iter().map(|table| table_json(table, false)).collect();
     Ok(json!({ "id": made.base.schema().id, "tables": tables }).to_string())

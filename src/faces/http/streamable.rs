@@ -15,7 +15,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tablewright_core::strict;
 use tablewright_door::Caller;
 
-use super::body::{self, Unread};
+use super::body::{self, Lapsing, Unread};
 use super::guard::{Entered, Guard, LOOPBACK, NotLetIn};
 use super::serve::Shutdown;
 use super::step_up::{Needs, StepUp, ask_for_more};
@@ -163,11 +163,17 @@ fn not_a_message(body: &[u8]) -> Option<Response> {
 pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     match guard.enter(request.headers(), request.extensions(), "mcp").await {
         Ok(Entered { caller, left, granted }) => {
+            // Streams that a client opens to listen end with its token. An answer is told to its end.
+            let until = caller.until.filter(|_| request.method() == Method::GET);
             request.extensions_mut().insert(caller);
             if let Some(granted) = granted {
                 request.extensions_mut().insert(granted);
             }
-            left.told(next.run(request).await)
+            let response = next.run(request).await;
+            left.told(match until {
+                Some(until) => response.map(|body| Lapsing::of(body, until)),
+                None => response,
+            })
         }
         Err(NotLetIn::TooOften(standing)) => {
             let (next, s) = (standing.next, if standing.next == 1 { "" } else { "s" });

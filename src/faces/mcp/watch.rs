@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tablewright_core::model::BaseId;
 use tablewright_core::{Code, Fault};
-use tablewright_door::{Change, Door, Tokens};
+use tablewright_door::{Caller, Change, Door};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -38,7 +38,6 @@ const NOTHING: u64 = 0;
 #[derive(Clone)]
 pub(super) struct Watch {
     door: Door,
-    tokens: Tokens,
     index: Arc<Mutex<Index>>,
     /// Something is watched from now on.
     begun: Arc<Notify>,
@@ -73,8 +72,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Watch {
     /// Reads the change feed until `stop`.
-    pub(super) fn start(door: Door, tokens: Tokens, stop: CancellationToken) -> Self {
-        let watch = Self { door, tokens, index: Arc::default(), begun: Arc::default() };
+    pub(super) fn start(door: Door, stop: CancellationToken) -> Self {
+        let watch = Self { door, index: Arc::default(), begun: Arc::default() };
         let (reading, mut feed) = (watch.clone(), watch.door.feed());
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(TOUCH);
@@ -110,15 +109,15 @@ impl Watch {
         locked(&self.index).changed.values().max().copied()
     }
 
-    /// A listener for `principal`; `list` when it wants to know of new and vanished resources.
-    pub(super) fn listener(&self, principal: &Arc<str>, list: bool) -> Result<Listener, Fault> {
+    /// A listener for `caller`; `list` when it wants to know of new and vanished resources.
+    pub(super) fn listener(&self, caller: &Caller, list: bool) -> Result<Listener, Fault> {
         let mailbox = Arc::new(Mailbox::default());
-        let number = locked(&self.index).open(principal, mailbox.clone(), list).ok_or_else(|| {
+        let number = locked(&self.index).open(&caller.principal, mailbox.clone(), list).ok_or_else(|| {
             let message = format!("{MAX_LISTENERS} clients of yours are listening already; end one first.");
             Fault::new(Code::LimitExceeded, message)
         })?;
-        let principal = principal.clone();
-        Ok(Listener { watch: self.clone(), number, principal, mailbox, held: Mutex::default() })
+        let caller = caller.clone();
+        Ok(Listener { watch: self.clone(), number, caller, mailbox, held: Mutex::default() })
     }
 
     /// Tells of one commit.
@@ -173,7 +172,7 @@ impl Watch {
 pub(super) struct Listener {
     watch: Watch,
     number: u64,
-    principal: Arc<str>,
+    caller: Caller,
     mailbox: Arc<Mailbox>,
     /// What it watches, by the address it gave.
     held: Mutex<BTreeMap<Arc<str>, Place>>,
@@ -235,11 +234,29 @@ impl Listener {
     /// cancel: nothing is lost.
     pub(super) async fn news(&self) -> Option<News> {
         loop {
-            let news = std::mem::take(&mut *locked(&self.mailbox.news));
+            let mut news = std::mem::take(&mut *locked(&self.mailbox.news));
             if news != News::default() {
-                return self.watch.tokens.lets_in(&self.principal).then_some(news);
+                let caller = self.watch.door.tokens().again(&self.caller)?;
+                let mut untold = HashSet::new();
+                for uri in &news.updated {
+                    let base = locked(&self.held).get(uri).and_then(Place::base);
+                    // What they saw all of when they subscribed they may see a part of only by now.
+                    if let Some(base) = base
+                        && !self.watch.door.shows_all(&caller, base).await
+                    {
+                        untold.insert(uri.clone());
+                    }
+                }
+                news.updated.retain(|uri| !untold.contains(uri));
+                if news != News::default() {
+                    return Some(news);
+                }
+                continue;
             }
-            self.mailbox.filled.notified().await;
+            tokio::select! {
+                () = self.mailbox.filled.notified() => {}
+                () = self.watch.door.tokens().over(&self.caller) => return None,
+            }
         }
     }
 }
@@ -251,6 +268,6 @@ impl Drop for Listener {
         for (uri, place) in &held {
             index.forget(self.number, uri, place);
         }
-        index.close(self.number, &self.principal);
+        index.close(self.number, &self.caller.principal);
     }
 }

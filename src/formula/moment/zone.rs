@@ -5,6 +5,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use tablewright_core::model::cell::push_instant;
 
 // The names that may be used, one a line. More could be resolved; more is not accepted.
 const NAMES: &str = include_str!("zones.txt");
@@ -81,6 +82,20 @@ impl Zone {
             _ => self.stretches.get(self.starts.partition_point(|start| *start <= ms).wrapping_sub(1)),
         };
         found.map_or((0, ""), |s| (s.seconds, s.abbreviation.as_str()))
+    }
+
+    /// Appends an instant as the clocks of the zone show it, with the offset: `2026-01-05T11:00:00+01:00`.
+    pub fn push_instant(&self, out: &mut String, ms: i64) {
+        use std::fmt::Write as _;
+        let seconds = self.offset(ms).0;
+        push_instant(out, ms + i64::from(seconds) * 1_000);
+        out.truncate(out.len() - 1);
+        if out.ends_with(".000") {
+            out.truncate(out.len() - 4);
+        }
+        let sign = if seconds < 0 { '-' } else { '+' };
+        let minutes = seconds.abs() / 60;
+        let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
     }
 
     /// As `offset`, without the abbreviation.

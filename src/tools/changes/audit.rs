@@ -106,8 +106,8 @@ impl Tool for QueryAuditLog {
             action: args.tool,
             outcome: args.outcome,
             about: args.about,
-            since: moment("since", args.since.as_deref())?,
-            until: moment("until", args.until.as_deref())?,
+            since: moment(&context.call, "since", args.since.as_deref())?,
+            until: moment(&context.call, "until", args.until.as_deref())?,
             before: args.before,
         };
         let mut held = context.call.audit_lines(&asked, limit + 1).await?;

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tablewright_core::model::cell::{instant_text, parse_instant};
+use tablewright_core::model::cell::instant_text;
 use tablewright_core::{Code, Fault};
 use tablewright_door::preview::{cells_by_name, schema_words};
 use tablewright_door::undo::{Entry, Wanted};
-use tablewright_door::{BaseView, ChangeKind};
+use tablewright_door::{BaseView, Call, ChangeKind};
 use tablewright_toolkit::Answer;
 use tablewright_toolkit::arguments::schema_of;
 use tablewright_toolkit::registry::{CallContext, Tool};
@@ -70,10 +70,10 @@ pub(super) fn named(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A moment as people write it.
-pub(super) fn moment(name: &str, text: Option<&str>) -> Result<Option<i64>, Fault> {
+/// A moment as the caller writes it.
+pub(super) fn moment(call: &Call, name: &str, text: Option<&str>) -> Result<Option<i64>, Fault> {
     let Some(text) = text else { return Ok(None) };
-    parse_instant(text).map(Some).ok_or_else(|| {
+    call.moment(text).map(Some).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         let message = format!("{name} {shown:?} is no moment; write it like 2026-11-26T09:00:00Z.");
         Fault::new(Code::InvalidArguments, message)
@@ -163,8 +163,8 @@ impl Tool for ListChanges {
             principal: args.by,
             call: args.call,
             session: args.session,
-            since: moment("since", args.since.as_deref())?,
-            until: moment("until", args.until.as_deref())?,
+            since: moment(&context.call, "since", args.since.as_deref())?,
+            until: moment(&context.call, "until", args.until.as_deref())?,
             before: args.before,
             ..Wanted::default()
         };

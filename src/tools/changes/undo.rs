@@ -92,8 +92,8 @@ impl Tool for UndoChanges {
             let wanted = Wanted {
                 call: args.call,
                 session: args.session,
-                since: moment("since", args.since.as_deref())?,
-                until: moment("until", args.until.as_deref())?,
+                since: moment(&context.call, "since", args.since.as_deref())?,
+                until: moment(&context.call, "until", args.until.as_deref())?,
                 ..whole.clone()
             };
             if wanted == whole {

@@ -24,6 +24,8 @@ pub struct CreateBaseArgs {
     name: String,
     /// At least one.
     tables: Vec<TableSpec>,
+    /// Name or id.
+    workspace: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -73,7 +75,7 @@ impl Tool for CreateBase {
         let name = accept(&args.name)?;
         let empty = Base { id: BaseId::random(), name: name.clone(), tables: Vec::new() };
         let tables = plan::tables(empty, args.tables)?;
-        let made = context.call.create_base(&name, tables).await?;
+        let made = context.call.create_base(&name, args.workspace.as_deref(), tables).await?;
         let schema = made.base.schema();
         Ok(answer(MadeBase {
             id: schema.id.to_string(),

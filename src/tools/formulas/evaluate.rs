@@ -148,7 +148,9 @@ impl Tool for EvaluateFormula {
         let bad = |message: &str| Fault::new(Code::InvalidArguments, message);
         let now = match &args.now {
             None => context.call.now(),
-            Some(text) => tablewright_core::model::cell::parse_instant(text)
+            Some(text) => context
+                .call
+                .moment(text)
                 .ok_or_else(|| bad("now must be an ISO time such as \"2026-01-31T12:00:00Z\"."))?,
         };
         let view = match (&args.base, &args.table) {

@@ -168,6 +168,7 @@ impl Tool for WaitForChanges {
             }
             if !more {
                 tokio::time::timeout_at(deadline, follow.wait()).await.unwrap_or(Ok(()))?;
+                context.call.renew()?;
             }
         }
     }

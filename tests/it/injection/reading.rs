@@ -46,6 +46,7 @@ fn reads(n: usize, payload: &Payload) -> Vec<(&'static str, Value)> {
         ("describe_base", json!({"base": BASE, "table": "Carriers"})),
         ("list_comments", table(json!({"record": record(n)}))),
         ("explain_access", table(json!({"verb": "read", "field": field}))),
+        ("list_members", json!({})),
         ("check_formula", table(json!({"formula": formula}))),
         ("evaluate_formula", table(json!({"formula": formula, "records": [record(n)], "trace": true}))),
         ("explain_formula", table(json!({"field": "Doubled"}))),

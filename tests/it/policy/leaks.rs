@@ -41,11 +41,12 @@ table = "Goods"
 keep = "{Colour} != 'blue'"
 "#;
 
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 8] = [
     "--allow-write",
     "--allow-delete",
     "--allow-schema",
     "--allow-audit",
+    "--allow-admin",
     "--no-daemon",
     "--toolsets",
     "all",
@@ -142,6 +143,10 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("query_audit_log", json!({"about": DESK})),
         ("wait_for_changes", json!({"base": "Shop", "timeout_seconds": 0, "since": "1"})),
         ("wait_for_changes", goods(json!({"timeout_seconds": 0, "since": "1", "filter": "{Name} != ''"}))),
+        ("list_members", json!({})),
+        ("invite_member", json!({"email": "ann@example.com", "role": "reader"})),
+        ("create_token", json!({"name": "another"})),
+        ("revoke_token", json!({"token": "another"})),
         ("get_plan", json!({"plan": "plnNever000000000"})),
         ("apply_plan", json!({"plan": "plnNever000000000"})),
         ("assess_formula_impact", goods(json!({"field": "Stock", "change": "delete"}))),

@@ -65,7 +65,11 @@ fn tables_show_their_fields_and_views() {
 #[test]
 fn bases_tables_and_fields_are_made_and_changed() {
     let rest = Rest::open();
-    let made = rest.ok("POST", "/v0/meta/bases", json!({"name": "New", "workspaceId": "wspA1b2C3d4E5f6G7", "tables": [
+    let workspace = rest.get(&format!("/v0/meta/bases/{BASE}"))["workspaceId"].clone();
+    let nowhere = json!({"name": "New", "workspaceId": "wspA1b2C3d4E5f6G7", "tables": [{"name": "T", "fields": [{"name": "Name", "type": "singleLineText"}]}]});
+    let (status, _, told) = rest.refused_with("POST", "/v0/meta/bases", nowhere);
+    assert!(status == 422 && told.contains("there is no workspace"), "{status} {told}");
+    let made = rest.ok("POST", "/v0/meta/bases", json!({"name": "New", "workspaceId": workspace, "tables": [
         {"name": "T", "description": "first", "fields": [{"name": "Name", "type": "singleLineText"}, {"name": "Done", "type": "checkbox", "options": {"icon": "check", "color": "greenBright"}}]}]}));
     let base = made["id"].as_str().unwrap();
     assert_eq!(made["tables"][0]["fields"][1]["name"], "Done");
