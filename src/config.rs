@@ -52,6 +52,8 @@ pub struct Config {
     pub webhooks: tablewright_door::webhooks::Options,
     /// The HTTP entry.
     pub http: tablewright_faces::http::Options,
+    /// Tokens of an authorization server, beside our own.
+    pub oauth: tablewright_door::oauth::Options,
     /// The REST face.
     pub gateway: tablewright_faces::gateway::Options,
     /// The background process that holds the data directory.
@@ -91,6 +93,9 @@ impl Config {
         }
         if let Err((key, reason)) = self.http.check() {
             return value(&format!("http.{key}"), reason);
+        }
+        if let Err((key, reason)) = self.oauth.check() {
+            return value(&format!("oauth.{key}"), reason);
         }
         if let Err((key, reason)) = self.gateway.check() {
             return value(&format!("gateway.{key}"), reason);

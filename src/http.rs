@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tablewright_door::Oauth;
 use tablewright_faces::gateway::{self, Gateway};
 use tablewright_faces::http::streamable::mcp;
-use tablewright_faces::http::{Entry, Guard, Shutdown, Tls, check_address, router, serve};
+use tablewright_faces::http::{Entry, Guard, Needs, Shutdown, Tls, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
 use tablewright_faces::sse;
 use tablewright_faces::{files, invitation};
@@ -92,18 +93,28 @@ impl Server {
         allow_files(config.http.max_connections);
         let lock = relay::take_over(directory).await?;
         let owned = Owned::start(config, directory, lock, Kind::Foreground).await?;
-        let Config { allow, tools, http, answers, gateway, .. } = owned.app.config.clone();
-        let entry = if no_auth { Entry::Anyone } else { Entry::Tokens(owned.app.tokens.clone()) };
+        let Config { allow, tools, http, answers, gateway, oauth, fetch, .. } = owned.app.config.clone();
+        let (scheme, listening) = (http.scheme(), listener.local_addr()?);
+        let public_url = http.public_url.clone().unwrap_or_else(|| reachable(scheme, listening));
+        let entry = if no_auth {
+            Entry::Anyone
+        } else {
+            let clock = owned.app.engine.clock().clone();
+            let oauth = Oauth::new(&oauth, &fetch, &public_url, clock)
+                .map_err(|e| Failed::with(Exit::Config, format!("oauth: {e}")))?;
+            Entry::Tokens(owned.app.tokens.clone(), oauth)
+        };
         let parts = owned.app.parts(&tools, answers)?;
+        let offered = parts.clone();
+        let needs: Needs = Arc::new(move |tool| offered.need(tool, allow));
         let shutdown = Shutdown::on(owned.stop.clone());
         let guard = Guard::new(http.clone(), entry, allow);
         let old = parts.clone();
-        let public_url = http.public_url.clone();
         let faces = [
             files::router(owned.app.files.clone()),
             owned.app.console.clone().router(),
             invitation::router(owned.app.door.clone()),
-            mcp(move || Handler::for_requests(parts.clone()), &guard, &shutdown),
+            mcp(move || Handler::for_requests(parts.clone()), needs, &guard, &shutdown),
             sse::router(
                 move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),
                 &guard,
@@ -117,16 +128,11 @@ impl Server {
             ))),
         ];
         let routes = router(&guard, faces);
-        let address = listener.local_addr()?;
-        let scheme = http.scheme();
-        owned.app.console.set_origin(&public_url.clone().unwrap_or_else(|| by_name(scheme, address)));
-        owned
-            .app
-            .tokens
-            .directory()
-            .set_origin(&public_url.clone().unwrap_or_else(|| by_name(scheme, address)));
-        owned.app.files.set_public_url(&public_url.unwrap_or_else(|| reachable(scheme, address)));
-        let url = format!("{scheme}://{address}");
+        let pages = http.public_url.clone().unwrap_or_else(|| by_name(scheme, listening));
+        owned.app.console.set_origin(&pages);
+        owned.app.tokens.directory().set_origin(&pages);
+        owned.app.files.set_public_url(&public_url);
+        let url = format!("{scheme}://{listening}");
         let serving = tokio::spawn(serve(listener, routes, http, tls, shutdown));
         Ok(Self { owned, url, serving })
     }

@@ -144,6 +144,23 @@ impl Rights {
         }
     }
 
+    /// The scopes that give something of these rights.
+    pub fn scopes(self) -> Vec<&'static str> {
+        let all = [
+            (self.describe, "schema.bases:read"),
+            (self.read, "data.records:read"),
+            (self.write || self.delete, "data.records:write"),
+            (self.schema, "schema.bases:write"),
+            (self.read_comments, "data.recordComments:read"),
+            (self.write_comments, "data.recordComments:write"),
+            (self.webhooks, "webhook:manage"),
+            (self.email, "user.email:read"),
+            (self.audit, AUDIT_SCOPE),
+            (self.admin, MEMBERS_SCOPE),
+        ];
+        all.into_iter().filter(|(held, _)| *held).map(|(_, scope)| scope).collect()
+    }
+
     /// Refuses unless `needed` is a part of these rights.
     pub fn require(self, needed: Need) -> Result<(), Fault> {
         let (held, how) = match needed {
@@ -224,6 +241,22 @@ impl Need {
     pub fn changes(self) -> bool {
         !matches!(self, Self::Describe | Self::Read | Self::ReadComments | Self::Audit)
     }
+
+    /// The scopes that give it, as [`Rights::of_scopes`] reads them.
+    pub fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Describe => &["schema.bases:read"],
+            Self::Read => &["data.records:read"],
+            Self::Write | Self::Delete => &["data.records:write"],
+            Self::Schema => &["schema.bases:write"],
+            Self::Remove => &["schema.bases:write", "data.records:write"],
+            Self::ReadComments => &["data.recordComments:read"],
+            Self::WriteComments => &["data.recordComments:write"],
+            Self::Webhooks => &["webhook:manage"],
+            Self::Audit => &[AUDIT_SCOPE],
+            Self::Admin => &[MEMBERS_SCOPE],
+        }
+    }
 }
 
 impl fmt::Display for Need {
@@ -247,8 +280,8 @@ impl fmt::Display for Need {
 /// Someone who was let in: a name for the logs, and rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who: `local` for the user of this machine, `person:ADDRESS`, `service:NAME`, or `token:NAME` for
-    /// a token that is nobody's in particular.
+    /// Who: `local` for the user of this machine, `person:ADDRESS`, `service:NAME`, `token:NAME` for a
+    /// token that is nobody's in particular, or `client:ID` for a client of the authorization server.
     pub principal: Arc<str>,
     /// Through which face they came: `mcp`, `cli`, …
     pub face: &'static str,
@@ -263,7 +296,7 @@ pub struct Caller {
     /// What they are in workspaces; absent for the user of this machine and for tokens that are
     /// nobody's, whom workspaces do not bind.
     pub member: Option<Arc<Member>>,
-    /// What let them in: `token:NAME`. Absent for the user of this machine.
+    /// What let them in: `token:NAME` or `client:ID`. Absent for the user of this machine.
     pub credential: Option<Arc<str>>,
     /// Until when that holds, in milliseconds since the epoch.
     pub until: Option<i64>,
@@ -305,5 +338,34 @@ impl Caller {
     /// The user of this machine.
     pub fn local(face: &'static str, rights: Rights) -> Self {
         Self::known("local", face, rights, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scopes_of_a_need_give_it() {
+        for need in [
+            Need::Describe,
+            Need::Read,
+            Need::Write,
+            Need::Delete,
+            Need::Schema,
+            Need::Remove,
+            Need::ReadComments,
+            Need::WriteComments,
+            Need::Webhooks,
+            Need::Audit,
+            Need::Admin,
+        ] {
+            let scopes: Vec<String> = need.scopes().iter().map(|scope| (*scope).to_owned()).collect();
+            assert!(Rights::of_scopes(&scopes).require(need).is_ok(), "{need}");
+            assert!(need.scopes().iter().all(|scope| SCOPES.contains(scope)), "{need}");
+        }
+        let all: Vec<String> = Rights::ALL.scopes().into_iter().map(str::to_owned).collect();
+        assert_eq!(Rights::of_scopes(&all), Rights::ALL);
+        assert_eq!(Rights::of_scopes(&[]).scopes(), [""; 0]);
     }
 }

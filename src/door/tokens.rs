@@ -1,6 +1,7 @@
 //! Access tokens: made, checked and taken back. Only hashes are kept.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -242,6 +243,13 @@ impl Tokens {
             },
         };
         Some(Caller { member, ..caller.clone() })
+    }
+
+    /// Waits until what let somebody in is over; for ever, if it has no end.
+    pub async fn over(&self, caller: &Caller) {
+        let Some(until) = caller.until else { return std::future::pending().await };
+        let left = u64::try_from(until - self.engine.clock().now_ms()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(left)).await;
     }
 
     /// Who a principal is now, with all they may do, to go on with what they began; `None` when they

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -61,8 +61,8 @@ pub enum Error {
         kind: String,
     },
     /// One redirect too many.
-    #[error("it redirects more than {MAX_REDIRECTS} times")]
-    Redirects,
+    #[error("it redirects more than {0} times")]
+    Redirects(usize),
     /// The server said no.
     #[error("the server answered with status {0}")]
     Status(u16),
@@ -128,6 +128,8 @@ pub struct Fetched {
     response: reqwest::Response,
     /// Its media type as the server says, if it does.
     pub content_type: Option<String>,
+    /// What its `Cache-Control` says, if it has one.
+    pub cache_control: Option<String>,
     /// Where it came from in the end.
     pub url: Url,
     left: u64,
@@ -147,6 +149,15 @@ impl Fetched {
             self.left = self.left.checked_sub(piece.len() as u64).ok_or(Error::TooLong(self.limit))?;
         }
         Ok(piece)
+    }
+
+    /// All of it.
+    pub async fn whole(mut self) -> Result<Vec<u8>, Error> {
+        let mut whole = Vec::new();
+        while let Some(piece) = self.chunk().await? {
+            whole.extend_from_slice(piece.as_ref());
+        }
+        Ok(whole)
     }
 }
 
@@ -225,9 +236,24 @@ impl Fetcher {
 
     /// Begins to fetch `url`: at most `limit` bytes, within `time` in all.
     pub async fn get(&self, url: &str, limit: u64, time: Duration) -> Result<Fetched, Error> {
+        self.get_within(url, limit, time, MAX_REDIRECTS).await
+    }
+
+    /// Fetches as [`Fetcher::get`] does, from `url` itself: a redirect is a failure.
+    pub async fn get_directly(&self, url: &str, limit: u64, time: Duration) -> Result<Fetched, Error> {
+        self.get_within(url, limit, time, 0).await
+    }
+
+    async fn get_within(
+        &self,
+        url: &str,
+        limit: u64,
+        time: Duration,
+        redirects: usize,
+    ) -> Result<Fetched, Error> {
         let deadline = Instant::now() + time;
         let mut url = self.check(url)?;
-        for _ in 0..=MAX_REDIRECTS {
+        for _ in 0..=redirects {
             let sending = self.client()?.get(url.clone()).send();
             let response =
                 timeout_at(deadline, sending).await.map_err(|_| Error::Time(time))?.map_err(failed)?;
@@ -251,10 +277,19 @@ impl Fetcher {
             if text(CONTENT_LENGTH).and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > limit) {
                 return Err(Error::TooLong(limit));
             }
-            let content_type = text(CONTENT_TYPE);
-            return Ok(Fetched { response, content_type, url, left: limit, limit, time, deadline });
+            let (content_type, cache_control) = (text(CONTENT_TYPE), text(CACHE_CONTROL));
+            return Ok(Fetched {
+                response,
+                content_type,
+                cache_control,
+                url,
+                left: limit,
+                limit,
+                time,
+                deadline,
+            });
         }
-        Err(Error::Redirects)
+        Err(Error::Redirects(redirects))
     }
 
     /// Posts `body` to `url` and gives the status; the answer itself is not read, and redirects are

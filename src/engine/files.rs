@@ -197,7 +197,9 @@ impl From<fetch::Error> for Fault {
                 Code::InvalidValue
             }
             fetch::Error::Private { .. } => Code::Forbidden,
-            fetch::Error::Redirects | fetch::Error::TooLong(_) | fetch::Error::Time(_) => Code::LimitExceeded,
+            fetch::Error::Redirects(_) | fetch::Error::TooLong(_) | fetch::Error::Time(_) => {
+                Code::LimitExceeded
+            }
         };
         Fault::new(code, error.to_string())
     }

@@ -32,12 +32,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::USER_AGENT;
+use axum::http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
+use tablewright_door::oauth::Verified;
 use tablewright_door::{Call, Caller, Door, Webhooks};
 
 use self::body::Sent;
@@ -50,7 +51,7 @@ use self::refusal::Refusal;
 use self::reply::Reply;
 use self::route::Route;
 use self::upload::Addresses;
-use crate::http::{Guard, NotLetIn};
+use crate::http::{Entered, Guard, NotLetIn};
 
 /// Characters of a program's name that are kept.
 const MAX_CLIENT: usize = 100;
@@ -126,6 +127,14 @@ fn program(headers: &HeaderMap) -> Arc<str> {
     named.get(..MAX_CLIENT).unwrap_or(named).into()
 }
 
+/// An answer that, when it has this status, says how to get in.
+fn challenged(mut response: Response, status: StatusCode, challenge: Option<HeaderValue>) -> Response {
+    if let Some(challenge) = challenge.filter(|_| response.status() == status) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
 async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     gateway.serve(request).await
 }
@@ -136,9 +145,15 @@ impl Gateway {
         if head.uri.path_and_query().map_or(0, |whole| whole.as_str().len()) > MAX_URL {
             return Refusal::too_long(MAX_URL).response();
         }
-        match self.guard.enter(&head.headers, &head.extensions, "rest") {
-            Ok((caller, left)) => left.told(self.serve_for(Some(caller), head, body).await),
-            Err(NotLetIn::NoToken) => self.serve_for(None, head, body).await,
+        match self.guard.enter(&head.headers, &head.extensions, "rest").await {
+            Ok(Entered { caller, left, granted }) => {
+                left.told(self.serve_for(Some((caller, granted)), head, body).await)
+            }
+            Err(NotLetIn::NoToken(refused)) => {
+                let challenge = self.guard.challenge(head.uri.path(), refused);
+                let response = self.serve_for(None, head, body).await;
+                challenged(response, StatusCode::UNAUTHORIZED, challenge)
+            }
             Err(NotLetIn::TooOften(standing)) => {
                 let mut response = Refusal::rate().response();
                 standing.tell(&mut response);
@@ -147,7 +162,12 @@ impl Gateway {
         }
     }
 
-    async fn serve_for(&self, caller: Option<Caller>, head: Parts, body: Body) -> Response {
+    async fn serve_for(
+        &self,
+        caller: Option<(Caller, Option<Arc<Verified>>)>,
+        head: Parts,
+        body: Body,
+    ) -> Response {
         let path = head.uri.path();
         let route = match Route::of(&head.method, path) {
             // What only Airtable knows is passed on to it, if there is somebody to pass it on for.
@@ -155,8 +175,10 @@ impl Gateway {
             route => route,
         };
         let Some(route) = route else { return Refusal::no_route().response() };
-        let Some(caller) = caller else { return Refusal::no_token().response() };
-        let mut caller = caller;
+        let Some((mut caller, granted)) = caller else { return Refusal::no_token().response() };
+        let challenge = granted.and_then(|granted| {
+            self.guard.challenge_for_more(path, &caller, &granted, live::needs(&route, &head.method))
+        });
         caller.client = program(&head.headers);
         let mut call = self.door.call(caller, route.action());
         if head.method == axum::http::Method::GET {
@@ -176,7 +198,8 @@ impl Gateway {
             (call.now(), answer.as_ref().map_or_else(|refusal| Some(refusal.code), Reply::code));
         call.finish(code);
         let response = answer.map_or_else(|refusal| refusal.response(), Reply::response);
-        reply::with_origin(response, origin.filter(|_| about.is_some()), now)
+        let response = reply::with_origin(response, origin.filter(|_| about.is_some()), now);
+        challenged(response, StatusCode::FORBIDDEN, challenge)
     }
 
     async fn answer(&self, call: &mut Call, route: Route, sent: Sent<'_>) -> Result<Reply, Refusal> {

@@ -4,8 +4,10 @@ pub mod body;
 mod connection;
 mod exchange;
 pub mod guard;
+mod oauth;
 pub mod rate;
 pub mod serve;
+mod step_up;
 pub mod streamable;
 pub mod tls;
 
@@ -19,9 +21,10 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-pub(crate) use guard::NotLetIn;
+pub(crate) use guard::{Entered, NotLetIn};
 pub use guard::{Entry, Guard, check_address};
 pub use serve::{Shutdown, serve};
+pub use step_up::Needs;
 pub use tls::Tls;
 
 /// Settings of the HTTP entry.
@@ -135,7 +138,8 @@ impl Options {
 
 /// Everything behind the port: `faces`, and `/healthz`. Host and Origin are checked here for all
 /// of them, pages of listed origins get their CORS headers, and the faces share one bound on
-/// requests served at once. Each face asks [`Guard::enter`] itself who is calling.
+/// requests served at once. Each face asks [`Guard::enter`] itself who is calling. Metadata for
+/// clients of an authorization server is for everyone, on pages elsewhere, too.
 pub fn router(guard: &Guard, faces: impl IntoIterator<Item = Router>) -> Router {
     let mut routes = faces.into_iter().fold(Router::new(), Router::merge);
     let at_once = guard.options().max_concurrent_requests;
@@ -143,9 +147,13 @@ pub fn router(guard: &Guard, faces: impl IntoIterator<Item = Router>) -> Router 
     if let Some(cors) = guard.cors() {
         routes = routes.layer(cors);
     }
-    routes
+    let routes = routes
         .route("/healthz", get(|| async { "ok\n" }))
-        .layer(from_fn_with_state(guard.clone(), guard::check_place))
+        .layer(from_fn_with_state(guard.clone(), guard::check_place));
+    match oauth::metadata(guard) {
+        Some(metadata) => routes.merge(metadata),
+        None => routes,
+    }
 }
 
 /// JSON-RPC's code for a body that is no JSON.

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
+use tablewright_door::access::Need;
 use tablewright_door::{Door, Rights, Tasks};
 use tablewright_toolkit::answer::Limits;
 use tablewright_toolkit::catalogue::Error;
@@ -73,6 +74,11 @@ impl Parts {
     ) -> Result<Self, Error> {
         selection.check(&registry)?;
         Ok(Self { shared, limits, registry, selection: selection.clone(), offers: RwLock::default() })
+    }
+
+    /// The right that a tool of this name needs; `None` when nobody with `most` is offered it.
+    pub fn need(&self, tool: &str, most: Rights) -> Option<Need> {
+        self.offer(most).surface.get(tool).map(|entry| entry.wording.scope)
     }
 
     /// What a caller with these rights is offered; worked out once for each set of rights.

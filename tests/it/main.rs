@@ -33,6 +33,7 @@ mod lens;
 mod long_writes;
 mod mcp_clients;
 mod mcp_surface;
+mod oauth;
 mod outbox;
 mod owner;
 mod people;

@@ -166,7 +166,17 @@ async fn pass_on(
     Ok(answer)
 }
 
-/// The rights a request needs, and what it may change.
+/// The rights a request needs, wherever its base lives.
+pub(super) fn needs(route: &Route, method: &Method) -> &'static [Need] {
+    match route {
+        Route::WhoAmI | Route::ListBases => &[],
+        Route::CreateBase => &[Need::Schema],
+        Route::DeleteBase(_) => &[Need::Remove],
+        _ => bearing(route, method).0,
+    }
+}
+
+/// The rights a request needs that is passed on, and what it may change.
 fn bearing(route: &Route, method: &Method) -> (&'static [Need], Touches) {
     use Need::{Delete, Describe, Read, ReadComments, Schema, Write, WriteComments};
     match route {

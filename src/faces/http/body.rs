@@ -8,6 +8,8 @@ use axum::BoxError;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tablewright_core::clock::Clock;
+use tablewright_engine::clock::SystemClock;
 use tokio::time::Sleep;
 
 /// A body that must have come in whole some time after it was first waited for. A limit on each
@@ -64,6 +66,35 @@ impl HttpBody for Timely {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A body that ends, whole or not, when the token of whoever reads it does.
+pub(super) struct Lapsing {
+    body: Body,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Lapsing {
+    /// A body that ends at `until`, in milliseconds since the epoch.
+    pub(super) fn of(body: Body, until: i64) -> Body {
+        let left = u64::try_from(until - SystemClock.now_ms()).unwrap_or(0);
+        Body::new(Self { body, end: Box::pin(tokio::time::sleep(Duration::from_millis(left))) })
+    }
+}
+
+impl HttpBody for Lapsing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.body).poll_frame(context)
     }
 }
 

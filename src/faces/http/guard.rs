@@ -8,7 +8,8 @@ use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use tablewright_door::{Caller, Rights, Tokens};
+use tablewright_door::oauth::{Refused, Verified};
+use tablewright_door::{Caller, Oauth, Rights, Tokens, tokens};
 use tower_http::cors::CorsLayer;
 
 use super::rate::{self, Buckets, Standing};
@@ -17,8 +18,8 @@ use super::{NOT_LET_IN, Options, refusal};
 /// Who is let in.
 #[derive(Clone)]
 pub enum Entry {
-    /// Whoever brings a token in force.
-    Tokens(Tokens),
+    /// Whoever brings a token in force: one of ours, or one of the authorization server.
+    Tokens(Tokens, Option<Oauth>),
     /// Everyone who reaches the port; loopback only.
     Anyone,
 }
@@ -52,10 +53,18 @@ impl Peer {
 
 /// Why somebody is not let in.
 pub(crate) enum NotLetIn {
-    /// There is no token, or it is not in force: status 401.
-    NoToken,
+    /// There is no token, or it is not in force, for a reason that may be told: status 401.
+    NoToken(Option<Refused>),
     /// They asked too often: status 429.
     TooOften(Standing),
+}
+
+/// Somebody who was let in.
+pub(crate) struct Entered {
+    pub(crate) caller: Caller,
+    pub(crate) left: Left,
+    /// What their token says, when it is one of the authorization server.
+    pub(crate) granted: Option<Arc<Verified>>,
 }
 
 /// What is left of a caller's limit; nothing when there is no limit.
@@ -110,25 +119,48 @@ impl Guard {
         &self.0.options
     }
 
-    /// Who sent a request with these headers; `None` without a token in force. Without tokens
-    /// (`--no-auth`) everyone is the user of this machine.
-    pub fn caller(&self, headers: &HeaderMap, face: &'static str) -> Option<Caller> {
+    /// The authorization server whose tokens are let in, and what anybody may do at most.
+    pub(super) fn oauth(&self) -> Option<(&Oauth, Rights)> {
+        match &self.0.entry {
+            Entry::Tokens(_, Some(oauth)) => Some((oauth, self.0.flags)),
+            _ => None,
+        }
+    }
+
+    /// Who sent a request with these headers. Without tokens (`--no-auth`) everyone is the user of
+    /// this machine. A token goes to those alone who may have made it.
+    async fn caller(
+        &self,
+        headers: &HeaderMap,
+        face: &'static str,
+    ) -> Result<(Caller, Option<Arc<Verified>>), Option<Refused>> {
         let inner = &*self.0;
-        match &inner.entry {
-            Entry::Anyone => Some(Caller::known(inner.local.clone(), face, inner.flags, None)),
-            Entry::Tokens(tokens) => tokens.check(bearer(headers)?, face, inner.flags),
+        let Entry::Tokens(tokens, oauth) = &inner.entry else {
+            return Ok((Caller::known(inner.local.clone(), face, inner.flags, None), None));
+        };
+        let token = bearer(headers).ok_or(None)?;
+        match oauth {
+            _ if token.starts_with(tokens::PREFIX) => {
+                let caller = tokens.check(token, face, inner.flags).ok_or(Refused::NotLetIn)?;
+                Ok((caller, None))
+            }
+            Some(oauth) => {
+                let granted = oauth.verify(token).await?;
+                Ok((oauth.caller(&granted, face, inner.flags)?, Some(granted)))
+            }
+            None => Err(Some(Refused::NotLetIn)),
         }
     }
 
     /// Lets in whoever sent a request with these headers and extensions, unless they ask too often.
     /// An address that brought too many wrong tokens is not even asked for its token: what it hears
     /// must not tell a right one from a wrong one.
-    pub(crate) fn enter(
+    pub(crate) async fn enter(
         &self,
         headers: &HeaderMap,
         extensions: &Extensions,
         face: &'static str,
-    ) -> Result<(Caller, Left), NotLetIn> {
+    ) -> Result<Entered, NotLetIn> {
         let wrong_tokens = self.wrong_tokens(headers, extensions);
         if let Some((buckets, peer)) = wrong_tokens {
             let standing = buckets.look(peer);
@@ -136,13 +168,21 @@ impl Guard {
                 return Err(NotLetIn::TooOften(standing));
             }
         }
-        let Some(caller) = self.caller(headers, face) else {
-            wrong_tokens.map(|(buckets, peer)| buckets.take(peer));
-            return Err(NotLetIn::NoToken);
+        let (caller, granted) = match self.caller(headers, face).await {
+            Ok(known) => known,
+            Err(refused) => {
+                // Whose keys are away is not to blame for it.
+                let blamed = wrong_tokens.filter(|_| refused != Some(Refused::NoKeys));
+                blamed.map(|(buckets, peer)| buckets.take(peer));
+                return Err(NotLetIn::NoToken(refused));
+            }
         };
-        let Some(callers) = &self.0.callers else { return Ok((caller, Left(None))) };
+        let Some(callers) = &self.0.callers else { return Ok(Entered { caller, left: Left(None), granted }) };
         let standing = callers.take(&caller.principal);
-        if standing.is_over { Err(NotLetIn::TooOften(standing)) } else { Ok((caller, Left(Some(standing)))) }
+        if standing.is_over {
+            return Err(NotLetIn::TooOften(standing));
+        }
+        Ok(Entered { caller, left: Left(Some(standing)), granted })
     }
 
     /// Where a wrong token in this request counts. Requests without any do not: clients ask so to
@@ -155,7 +195,7 @@ impl Guard {
         let buckets = self.0.wrong_tokens.as_ref()?;
         let peer = extensions.get::<Peer>()?;
         let counts = headers.contains_key(header::AUTHORIZATION)
-            && matches!(self.0.entry, Entry::Tokens(_))
+            && matches!(self.0.entry, Entry::Tokens(..))
             && (self.0.options.rate.limit_loopback || !peer.0.is_loopback());
         counts.then_some((buckets, peer))
     }
@@ -206,8 +246,10 @@ const CLIENT_HEADERS: [&str; 8] = [
     "last-event-id",
 ];
 
+/// The one token of a request.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let value = given.next().filter(|_| given.next().is_none())?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -15,9 +15,10 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tablewright_core::strict;
 use tablewright_door::Caller;
 
-use super::body::{self, Unread};
-use super::guard::{Guard, LOOPBACK, NotLetIn};
+use super::body::{self, Lapsing, Unread};
+use super::guard::{Entered, Guard, LOOPBACK, NotLetIn};
 use super::serve::Shutdown;
+use super::step_up::{Needs, StepUp, ask_for_more};
 use super::{NOT_LET_IN, PARSE_ERROR, refusal};
 use crate::mcp::wire::{MAX_LINE, no_message};
 use crate::plain::unwrap_single;
@@ -26,8 +27,9 @@ use crate::plain::unwrap_single;
 const MAX_SESSIONS: usize = 1_000;
 
 /// The face at `/mcp`. `make` makes a handler for each conversation; requests reach it with their
-/// caller among the extensions of the HTTP request.
-pub fn mcp<H, F>(make: F, guard: &Guard, shutdown: &Shutdown) -> Router
+/// caller among the extensions of the HTTP request. `needs` tells clients of an authorization server
+/// what to ask it for.
+pub fn mcp<H, F>(make: F, needs: Needs, guard: &Guard, shutdown: &Shutdown) -> Router
 where
     H: ServerHandler,
     F: Fn() -> H + Send + Sync + 'static,
@@ -48,6 +50,7 @@ where
     Router::new()
         .route_service("/mcp", service)
         .route_layer(from_fn(unwrap_single))
+        .route_layer(from_fn_with_state(StepUp { guard: guard.clone(), needs }, ask_for_more))
         .route_layer(from_fn(require_json))
         .route_layer(from_fn_with_state(sessions, keep_sessions))
         .route_layer(from_fn_with_state(guard.clone(), require_caller))
@@ -158,10 +161,19 @@ fn not_a_message(body: &[u8]) -> Option<Response> {
 
 /// Lets in whoever brings a token in force and does not ask too often, and notes who they are.
 pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match guard.enter(request.headers(), request.extensions(), "mcp") {
-        Ok((caller, left)) => {
+    match guard.enter(request.headers(), request.extensions(), "mcp").await {
+        Ok(Entered { caller, left, granted }) => {
+            // Streams that a client opens to listen end with its token. An answer is told to its end.
+            let until = caller.until.filter(|_| request.method() == Method::GET);
             request.extensions_mut().insert(caller);
-            left.told(next.run(request).await)
+            if let Some(granted) = granted {
+                request.extensions_mut().insert(granted);
+            }
+            let response = next.run(request).await;
+            left.told(match until {
+                Some(until) => response.map(|body| Lapsing::of(body, until)),
+                None => response,
+            })
         }
         Err(NotLetIn::TooOften(standing)) => {
             let (next, s) = (standing.next, if standing.next == 1 { "" } else { "s" });
@@ -170,13 +182,14 @@ pub(crate) async fn require_caller(State(guard): State<Guard>, mut request: Requ
             standing.tell(&mut response);
             response
         }
-        Err(NotLetIn::NoToken) => {
+        Err(NotLetIn::NoToken(refused)) => {
             let mut response = refusal(
                 StatusCode::UNAUTHORIZED,
                 NOT_LET_IN,
                 "send a token in force as \"Authorization: Bearer …\"; `tablewright token create --name N` makes one",
             );
-            let challenge = HeaderValue::from_static("Bearer realm=\"tablewright\"");
+            let challenge = guard.challenge(request.uri().path(), refused);
+            let challenge = challenge.unwrap_or(HeaderValue::from_static("Bearer realm=\"tablewright\""));
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             response
         }

@@ -12,6 +12,7 @@ use rmcp::service::{PeerRequestOptions, SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
 use tablewright_core::{Code, Fault};
 use tablewright_door::{Call, Caller};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::address::Address;
@@ -26,6 +27,8 @@ pub(super) struct Subscriptions {
 
 struct Open {
     listener: Arc<Listener>,
+    /// Over when the token that it was opened with is.
+    passing_on: JoinHandle<()>,
     /// Ends the passing on of news with the conversation.
     _ends: DropGuard,
 }
@@ -45,20 +48,20 @@ impl Subscriptions {
         peer: &Peer<RoleServer>,
     ) -> Result<Arc<Listener>, Fault> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = &*open {
+        if let Some(open) = open.as_ref().filter(|open| !open.passing_on.is_finished()) {
             return Ok(open.listener.clone());
         }
         let listener = Arc::new(parts.watch().listener(caller, caller.rights.describe)?);
         let ends = CancellationToken::new();
         let (news, peer, ended, over_http) = (listener.clone(), peer.clone(), ends.clone(), self.over_http);
-        tokio::spawn(async move {
+        let passing_on = tokio::spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
                 () = pass_on(&news, &peer) => {}
                 () = keep_open(&news, &peer), if over_http => {}
             }
         });
-        *open = Some(Open { listener: listener.clone(), _ends: ends.drop_guard() });
+        *open = Some(Open { listener: listener.clone(), passing_on, _ends: ends.drop_guard() });
         Ok(listener)
     }
 

@@ -263,7 +263,10 @@ impl Listener {
                 }
                 continue;
             }
-            self.mailbox.filled.notified().await;
+            tokio::select! {
+                () = self.mailbox.filled.notified() => {}
+                () = self.watch.door.tokens().over(&self.caller) => return None,
+            }
         }
     }
 

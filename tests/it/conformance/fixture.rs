@@ -37,7 +37,7 @@ pub fn start() -> Running {
     let guard = Guard::new(options.clone(), Entry::Anyone, Rights::default());
     let shutdown = Shutdown::default();
     let shared = Arc::new(Shared::default());
-    let face = mcp(move || Fixture::new(shared.clone()), &guard, &shutdown);
+    let face = mcp(move || Fixture::new(shared.clone()), Arc::new(|_| None), &guard, &shutdown);
     runtime.spawn(serve(listener, router(&guard, [face]), options, None, shutdown));
     Running { url, _runtime: runtime }
 }
