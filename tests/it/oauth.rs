@@ -3,6 +3,7 @@
 mod clients;
 mod issuer;
 mod keys;
+mod people;
 mod scopes;
 mod table;
 
