@@ -231,7 +231,7 @@ impl Call {
     }
 
     /// The policies.
-    pub(crate) fn policies(&self) -> &Policies {
+    pub fn policies(&self) -> &Policies {
         &self.policies
     }
 

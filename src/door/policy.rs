@@ -243,7 +243,7 @@ impl Policies {
     }
 
     /// Whether a policy may say something about a caller anywhere.
-    pub(crate) fn concern(&self, caller: &Caller) -> bool {
+    pub fn concern(&self, caller: &Caller) -> bool {
         !OWNERS.contains(&caller.face) && (caller.member.is_some() || !self.held().is_open())
     }
 

@@ -17,16 +17,16 @@ pub(super) const ALL: [&str; 6] =
     ["--allow-write", "--allow-delete", "--allow-schema", "--allow-admin", "--allow-audit", "--toolsets"];
 
 /// A server with two workspaces: the shop is in Sales, a second base in the first one.
-pub(super) struct Office {
-    pub(super) data: Data,
+pub(crate) struct Office {
+    pub(crate) data: Data,
     port: Port,
     _server: Client,
 }
 
 /// Where its server listens.
 #[derive(Clone)]
-pub(super) struct Port {
-    pub(super) address: String,
+pub(crate) struct Port {
+    pub(crate) address: String,
 }
 
 impl Deref for Office {
@@ -38,7 +38,7 @@ impl Deref for Office {
 }
 
 impl Office {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let data = Data::with_shop();
         let text = std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap();
         let other = text.replace(SHOP, "appOther000000000").replace("\"Shop\"", "\"Ledger\"");
@@ -53,13 +53,13 @@ impl Office {
     }
 
     /// Makes a service account with a role in Sales; a token of its own.
-    pub(super) fn service(&self, name: &str, role: &str) -> String {
+    pub(crate) fn service(&self, name: &str, role: &str) -> String {
         self.data.ok(&["member", "service", name, "--workspace", "Sales", "--role", role]);
         self.data.ok(&["token", "create", "--name", name, "--for", name]).trim().to_owned()
     }
 
     /// The link of an invitation to Sales.
-    pub(super) fn invite(&self, email: &str, role: &str) -> String {
+    pub(crate) fn invite(&self, email: &str, role: &str) -> String {
         let link = self.data.ok(&["member", "invite", email, "--workspace", "Sales", "--role", role]);
         let link = link.trim();
         let (origin, path) = link.split_at(link.find("/invitation").unwrap());
@@ -70,37 +70,37 @@ impl Office {
 
 impl Port {
     /// Accepts an invitation; the token that comes with it.
-    pub(super) fn accept(&self, link: &str, name: &str) -> String {
+    pub(crate) fn accept(&self, link: &str, name: &str) -> String {
         let answer = self.submit(link, name);
         assert_eq!(answer.status, 200, "{}", answer.body);
         let at = answer.body.find("twk_").unwrap();
         answer.body[at..].split('<').next().unwrap().to_owned()
     }
 
-    pub(super) fn submit(&self, link: &str, name: &str) -> Answer {
+    pub(crate) fn submit(&self, link: &str, name: &str) -> Answer {
         let code = link.split_once("code=").unwrap().1;
         let body = format!("code={code}&name={}", name.replace(' ', "+"));
         let kind = [("Content-Type", "application/x-www-form-urlencoded")];
         http(&self.address, "POST", "/invitation", &kind, body.as_bytes())
     }
 
-    pub(super) fn send(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn send(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {token}");
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         http(&self.address, method, path, &headers, body.as_bytes())
     }
 
-    pub(super) fn get(&self, token: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, token: &str, path: &str) -> Answer {
         self.send(token, "GET", path, &Value::Null)
     }
 
-    pub(super) fn update(&self, token: &str) -> u16 {
+    pub(crate) fn update(&self, token: &str) -> u16 {
         self.send(token, "PATCH", LAMP, &json!({"fields": {"Stock": 5}})).status
     }
 
     /// What a tool answers over MCP.
-    pub(super) fn tool(&self, token: &str, name: &str, arguments: &Value) -> Value {
+    pub(crate) fn tool(&self, token: &str, name: &str, arguments: &Value) -> Value {
         let bearer = format!("Bearer {token}");
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -125,21 +125,21 @@ impl Port {
     }
 
     /// What a tool refuses with.
-    pub(super) fn refused(&self, token: &str, name: &str, arguments: &Value) -> String {
+    pub(crate) fn refused(&self, token: &str, name: &str, arguments: &Value) -> String {
         let answer = self.tool(token, name, arguments);
         assert_eq!(answer["isError"], json!(true), "{name}: {answer}");
         answer["content"][0]["text"].as_str().unwrap().to_owned()
     }
 
     /// The structured answer of a tool that goes well.
-    pub(super) fn done(&self, token: &str, name: &str, arguments: &Value) -> Value {
+    pub(crate) fn done(&self, token: &str, name: &str, arguments: &Value) -> Value {
         let answer = self.tool(token, name, arguments);
         assert_ne!(answer["isError"], json!(true), "{name}: {answer}");
         answer["structuredContent"].clone()
     }
 
     /// Names of the bases a token sees over `/v0`, and what it may do in each.
-    pub(super) fn bases(&self, token: &str) -> Vec<(String, String)> {
+    pub(crate) fn bases(&self, token: &str) -> Vec<(String, String)> {
         let answer = self.get(token, "/v0/meta/bases");
         assert_eq!(answer.status, 200, "{}", answer.body);
         let listed: Value = serde_json::from_str(&answer.body).unwrap();

@@ -103,6 +103,10 @@ async fn follow(call: &mut Call, listener: &Listener, uri: &str) -> Result<(), F
         Ok(None) => {}
         Ok(Some(found)) => {
             let place = found.place();
+            if place.base().is_none() && call.policies().concern(call.caller()) {
+                let message = "what you see of the list of bases is bound by your workspaces or a policy, so it cannot be subscribed to; read it again.";
+                return Err(Fault::new(Code::Forbidden, message));
+            }
             if let Some(base) = place.base()
                 && call.sees_part_of(base).await?
             {

@@ -27,6 +27,8 @@ pub(super) const MAX_WATCHED: usize = 200;
 const MAX_LISTENERS: usize = 1_000;
 /// Places that are watched at all.
 const MAX_PLACES: usize = 20_000;
+/// Bases that a listener has yet to hear of by name.
+const MAX_BASES: usize = 1_000;
 /// Documents that are compared before other tasks get a turn.
 const TURN: usize = 64;
 /// How often bases in Airtable are told that somebody waits for their changes.
@@ -52,17 +54,35 @@ pub(super) struct News {
     pub(super) list: bool,
 }
 
-/// Where news for a listener gather.
+/// Letters to a listener: what happened, whether it may be told of it or not.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Letters {
+    updated: BTreeSet<Arc<str>>,
+    /// Bases whose resources came or went.
+    lists: BTreeSet<BaseId>,
+    /// Changes went by unseen.
+    all: bool,
+}
+
+/// Where letters for a listener gather.
 #[derive(Default)]
 struct Mailbox {
-    news: Mutex<News>,
+    letters: Mutex<Letters>,
     filled: Notify,
 }
 
 impl Mailbox {
-    fn put(&self, fill: impl FnOnce(&mut News)) {
-        fill(&mut locked(&self.news));
+    fn put(&self, fill: impl FnOnce(&mut Letters)) {
+        fill(&mut locked(&self.letters));
         self.filled.notify_one();
+    }
+
+    /// Takes out what was read.
+    fn remove(&self, read: &Letters) {
+        let mut letters = locked(&self.letters);
+        letters.updated.retain(|uri| !read.updated.contains(uri));
+        letters.lists.retain(|base| !read.lists.contains(base));
+        letters.all &= !read.all;
     }
 }
 
@@ -212,15 +232,15 @@ impl Listener {
     pub(super) fn unwatch(&self, uri: &str) -> bool {
         let Some((uri, place)) = locked(&self.held).remove_entry(uri) else { return false };
         locked(&self.watch.index).forget(self.number, &uri, &place);
-        locked(&self.mailbox.news).updated.remove(&uri);
+        locked(&self.mailbox.letters).updated.remove(&uri);
         true
     }
 
     /// Has the client hear of `uri` now, unless it has much to hear already.
     pub(super) fn tell(&self, uri: &str) {
-        self.mailbox.put(|news| {
-            if news.updated.len() < 2 * MAX_WATCHED {
-                news.updated.insert(uri.into());
+        self.mailbox.put(|letters| {
+            if letters.updated.len() < 2 * MAX_WATCHED {
+                letters.updated.insert(uri.into());
             }
         });
     }
@@ -234,20 +254,10 @@ impl Listener {
     /// cancel: nothing is lost.
     pub(super) async fn news(&self) -> Option<News> {
         loop {
-            let mut news = std::mem::take(&mut *locked(&self.mailbox.news));
-            if news != News::default() {
-                let caller = self.watch.door.tokens().again(&self.caller)?;
-                let mut untold = HashSet::new();
-                for uri in &news.updated {
-                    let base = locked(&self.held).get(uri).and_then(Place::base);
-                    // What they saw all of when they subscribed they may see a part of only by now.
-                    if let Some(base) = base
-                        && !self.watch.door.shows_all(&caller, base).await
-                    {
-                        untold.insert(uri.clone());
-                    }
-                }
-                news.updated.retain(|uri| !untold.contains(uri));
+            let letters = locked(&self.mailbox.letters).clone();
+            if letters != Letters::default() {
+                let news = self.told(&letters).await?;
+                self.mailbox.remove(&letters);
                 if news != News::default() {
                     return Some(news);
                 }
@@ -258,6 +268,32 @@ impl Listener {
                 () = self.watch.door.tokens().over(&self.caller) => return None,
             }
         }
+    }
+
+    /// What the client may be told of letters: what it saw all of when it subscribed it may see a part
+    /// of only by now. `None` once it is not let in any more.
+    async fn told(&self, letters: &Letters) -> Option<News> {
+        let door = &self.watch.door;
+        let caller = door.tokens().again(&self.caller)?;
+        let mut news = News { updated: BTreeSet::new(), list: letters.all };
+        for uri in &letters.updated {
+            let place = locked(&self.held).get(uri).copied();
+            let may_hear = match place {
+                // What is not there, or not any more: nothing is told by it.
+                None => true,
+                Some(place) => match place.base() {
+                    Some(base) => door.shows_all(&caller, base).await,
+                    None => !door.policies().concern(&caller),
+                },
+            };
+            if may_hear {
+                news.updated.insert(uri.clone());
+            }
+        }
+        for base in &letters.lists {
+            news.list |= door.shows_all(&caller, *base).await;
+        }
+        Some(news)
     }
 }
 

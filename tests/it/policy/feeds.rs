@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{NARROW, apply};
-use crate::support::{Data, http, serve_http};
+use crate::support::{Data, http, root, serve_http};
 
 const ALL: [&str; 5] = ["--allow-write", "--allow-delete", "--toolsets", "all", "--allow-audit"];
 
@@ -16,7 +16,10 @@ impl Other {
     fn write(&self, method: &str, path: &str, body: &Value) -> Value {
         let bearer = format!("Bearer {}", self.server.token);
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-        let path = format!("/v0/appShop0000000000/{path}");
+        let path = match path.strip_prefix("../") {
+            Some(path) => format!("/v0/{path}"),
+            None => format!("/v0/appShop0000000000/{path}"),
+        };
         let answer = http(&self.server.address, method, &path, &headers, body.to_string().as_bytes());
         assert_eq!(answer.status, 200, "{}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
@@ -125,4 +128,38 @@ fn resources_comments_and_completions_know_nothing_either() {
     let chair = json!({"base": "Shop", "table": "Goods", "record": "recChair000000000"});
     let said = client.refused("list_comments", chair);
     assert!(said.contains("has no record"), "{said}");
+}
+
+#[test]
+fn what_was_subscribed_to_before_a_policy_is_not_told_under_it() {
+    let data = Data::with_shop();
+    let shop = std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap();
+    let ledger = shop.replace("appShop0000000000", "appOther000000000").replace("\"Shop\"", "\"Ledger\"");
+    let file = data.path().join("ledger.json");
+    std::fs::write(&file, ledger).unwrap();
+    data.import(&file);
+    let other = Other { server: serve_http(&data, &["--allow-write", "--allow-schema"]) };
+    let mut client = data.serve(&ALL).initialize();
+    let lamp = |base: &str| format!("airtable://{base}/tblGoods000000000/recLamp0000000000");
+    for base in ["appShop0000000000", "appOther000000000"] {
+        let answer = client.request("resources/subscribe", json!({"uri": lamp(base)}));
+        assert!(answer["error"].is_null(), "{answer}");
+    }
+    apply(&data, NARROW);
+    let stock = |stock: u8| json!({"fields": {"Stock": stock}});
+    other.write("PATCH", "Goods/recLamp0000000000", &stock(77));
+    let table = json!({"name": "Secret", "fields": [{"name": "Name", "type": "singleLineText"}]});
+    other.write("POST", "../meta/bases/appShop0000000000/tables", &table);
+    other.write("PATCH", "../appOther000000000/Goods/recLamp0000000000", &stock(78));
+    let first = loop {
+        if let Some(heard) = (!client.aside.is_empty()).then(|| client.aside.remove(0)) {
+            break heard;
+        }
+        let message = client.receive().unwrap();
+        client.aside.push(message);
+    };
+    assert_eq!(first["method"], "notifications/resources/updated", "no word of new tables: {first}");
+    assert_eq!(first["params"]["uri"], json!(lamp("appOther000000000")));
+    let listed = client.request("resources/subscribe", json!({"uri": "airtable://bases"}));
+    assert!(listed.to_string().contains("read it again"), "{listed}");
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::apply;
+use crate::people::Office;
 use crate::support::{Client, Data, http, root, serve_http};
 
 /// Prices are hidden, stock and notes masked, and goods named Desk not there; nor is table Makers'
@@ -241,8 +242,9 @@ fn calls() -> Vec<(&'static str, Value)> {
 fn plain(text: &str) -> String {
     let known = |word: &str| {
         let fixture = word.ends_with("0000000");
-        let kinds =
-            ["rec", "cal", "pln", "sel", "att", "com", "tok", "usr", "app", "tbl", "fld", "viw", "itr"];
+        let kinds = [
+            "rec", "cal", "pln", "sel", "att", "com", "tok", "inv", "usr", "app", "tbl", "fld", "viw", "itr",
+        ];
         word.len() != 17 || fixture || !kinds.iter().any(|kind| word.starts_with(kind))
     };
     let mut out = String::new();
@@ -465,4 +467,57 @@ fn two_worlds_answer_alike_over_the_web_api() {
     }
     let (other, one) = (told.pop().unwrap(), told.pop().unwrap());
     compare(one, other);
+}
+
+#[test]
+fn what_other_workspaces_hold_makes_no_difference() {
+    let mut told = Vec::new();
+    for other in [false, true] {
+        let office = Office::open();
+        let token = office.service("asker", "owner");
+        let beside = office.data.ok(&[
+            "token",
+            "create",
+            "--name",
+            "beside",
+            "--scopes",
+            "data.records:read,data.records:write,schema.bases:read",
+        ]);
+        let ledger = "/v0/appOther000000000/Goods";
+        for name in ["Zeppelin", "424242"] {
+            // Changes are numbered over all bases: as many in either world.
+            let (method, path, cells) = match other {
+                true => ("POST", ledger.to_owned(), json!({"fields": {"Name": name, "Stock": 777_001}})),
+                false => ("PATCH", format!("{ledger}/{LAMP}"), json!({"fields": {"Stock": name.len() + 7}})),
+            };
+            let made = office.send(beside.trim(), method, &path, &cells);
+            assert_eq!(made.status, 200, "{}", made.body);
+        }
+        if other {
+            office.data.ok(&["member", "service", "Zeppelin", "--role", "owner"]);
+            office.data.ok(&["workspace", "create", "Zeppelin"]);
+        }
+        let mut answers = over_http(&office.address, &token);
+        // The secret of a webhook is another one each time.
+        answers.retain(|(asked, _)| !asked.starts_with("POST /v0/bases"));
+        for base in ["Ledger", "appOther000000000"] {
+            for (tool, arguments) in calls() {
+                let asked: Value =
+                    serde_json::from_str(&arguments.to_string().replace("\"Shop\"", &format!("{base:?}")))
+                        .unwrap();
+                let answer = without_times(office.tool(&token, tool, &asked));
+                let answer = answer.to_string().replace(office.address.rsplit(':').next().unwrap(), "PORT");
+                answers.push((format!("{tool} {asked}"), plain(&answer)));
+            }
+        }
+        told.push(answers);
+    }
+    let (other, one) = (told.pop().unwrap(), told.pop().unwrap());
+    for ((asked, one), (_, other)) in one.iter().zip(&other) {
+        assert_eq!(one, other, "{asked}");
+        for word in ["Ledger", "appOther"] {
+            let told = one.contains(word) && !asked.contains(word);
+            assert!(!told, "{asked} tells of what is elsewhere: {one}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{NARROW, apply, bound, records};
-use crate::support::{Data, http, serve_http};
+use crate::support::{Data, http, root, serve_http};
 
 #[test]
 fn what_may_not_be_seen_is_not_there() {
@@ -141,4 +141,56 @@ fn a_tool_that_is_denied_is_not_offered_and_rules_can_be_about_tools() {
     assert!(listed.contains("Makers") && listed.contains("Goods"), "there is no such table: {listed}");
     let described = client.text("describe_base", json!({"base": "Shop"}));
     assert!(described.contains("Makers"), "another tool: {described}");
+}
+
+#[test]
+fn a_field_that_is_retyped_stays_masked() {
+    let data = Data::new();
+    let original = std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap();
+    let file = data.path().join("shop.json");
+    let import = |kind: &str, options: serde_json::Value, value: serde_json::Value| {
+        let mut shop: serde_json::Value = serde_json::from_str(&original).unwrap();
+        let tables = shop["tables"].as_array_mut().unwrap();
+        let goods = tables.iter_mut().find(|table| table["name"] == "Goods").unwrap();
+        let fields = goods["fields"].as_array_mut().unwrap();
+        let stock = fields.iter_mut().find(|field| field["name"] == "Stock").unwrap();
+        stock["type"] = json!(kind);
+        stock.as_object_mut().unwrap().remove("options");
+        if options.is_object() {
+            stock["options"] = options;
+        }
+        for record in shop["records"]["tblGoods000000000"].as_array_mut().unwrap() {
+            record["fields"]["Stock"] = value.clone();
+        }
+        std::fs::write(&file, shop.to_string()).unwrap();
+        data.import(&file);
+    };
+    import("number", json!({"precision": 0}), json!(4711));
+    let server = serve_http(&data, &[]);
+    let bearer = format!("Bearer {}", server.token);
+    let get = |path: &str| http(&server.address, "GET", path, &[("Authorization", bearer.as_str())], b"");
+    for (mask, shown) in [("redact", "[redacted]"), ("hash", ""), ("last_four", ""), ("hide", "")] {
+        data.ok(&["base", "delete", "Shop", "--yes"]);
+        import("number", json!({"precision": 0}), json!(4711));
+        let policy = NARROW.replace("\"local\"", "\"token:test\"").replace("redact", mask);
+        apply(&data, &policy);
+        let choices = json!({"choices": [{"id": "selSecret00000000", "name": "Zebra 4711"}]});
+        for (kind, options, value) in [
+            ("singleLineText", json!(null), json!("Zebra 4711")),
+            ("singleSelect", choices.clone(), json!("Zebra 4711")),
+            ("multipleSelects", choices.clone(), json!(["Zebra 4711"])),
+            ("multilineText", json!(null), json!("Zebra 4711")),
+        ] {
+            data.ok(&["base", "delete", "Shop", "--yes"]);
+            import(kind, options, value);
+            for path in ["appShop0000000000/Goods", "meta/bases/appShop0000000000/tables"] {
+                let answer = get(&format!("/v0/{path}"));
+                assert_eq!(answer.status, 200, "{mask} {kind}: {}", answer.body);
+                assert!(!answer.body.contains("Zebra"), "{mask} {kind}: {}", answer.body);
+                assert!(path.starts_with("meta") || answer.body.contains(shown), "{}", answer.body);
+            }
+            let found = get("/v0/appShop0000000000/Goods?filterByFormula=FIND('Zebra',%7BStock%7D)");
+            assert_eq!(found.status, 422, "{mask} {kind}: {}", found.body);
+        }
+    }
 }

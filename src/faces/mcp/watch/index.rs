@@ -7,7 +7,7 @@ use tablewright_core::model::BaseId;
 use tablewright_door::{Change, ChangeKind, SchemaChange};
 
 use super::super::address::Place;
-use super::{MAX_LISTENERS, MAX_PLACES, Mailbox};
+use super::{MAX_BASES, MAX_LISTENERS, MAX_PLACES, Mailbox};
 
 /// Listeners and what they watch.
 #[derive(Default)]
@@ -117,16 +117,20 @@ impl Index {
         let Some(watched) = self.places.get(place) else { return };
         for (number, uri) in &watched.by {
             if let Some(mailbox) = self.listeners.get(number) {
-                mailbox.put(|news| {
-                    news.updated.insert(uri.clone());
+                mailbox.put(|letters| {
+                    letters.updated.insert(uri.clone());
                 });
             }
         }
     }
 
-    fn tell_list(&self) {
+    /// Tells of a base whose resources came or went; of whatever base without one.
+    fn tell_list(&self, base: Option<BaseId>) {
         for mailbox in self.lists.iter().filter_map(|number| self.listeners.get(number)) {
-            mailbox.put(|news| news.list = true);
+            mailbox.put(|letters| match base {
+                Some(base) if letters.lists.len() < MAX_BASES => drop(letters.lists.insert(base)),
+                _ => letters.all = true,
+            });
         }
     }
 
@@ -134,7 +138,7 @@ impl Index {
     pub(super) fn tell_all(&mut self) {
         self.places.values_mut().for_each(|watched| watched.digest = None);
         self.places.keys().for_each(|place| self.tell(place));
-        self.tell_list();
+        self.tell_list(None);
     }
 
     /// Tells of the places that a commit names. Gives these, and the places whose document is to
@@ -152,7 +156,7 @@ impl Index {
             told.insert(Place::Bases);
         }
         if changes_list(change) {
-            self.tell_list();
+            self.tell_list(Some(base));
         }
         let mut check = Vec::new();
         if let Some(watched) = self.of_base.get(&base)
