@@ -18,6 +18,7 @@ use tablewright_engine::fetch::{self, Fetcher};
 use url::{Host, Url};
 
 use crate::access::{Caller, Rights};
+use crate::directory::{Directory, principal_of};
 pub use claims::Verified;
 use keys::Keys;
 use source::Source;
@@ -248,18 +249,39 @@ impl Oauth {
         Some((keys, key))
     }
 
-    /// Who a verified token lets in, with rights of its scopes within `flags`: the client it was
-    /// given to, if the settings list it.
-    pub fn caller(&self, verified: &Verified, face: &'static str, flags: Rights) -> Result<Caller, Refused> {
-        let listed = |id: &&String| self.0.clients.iter().any(|listed| listed == "*" || listed == *id);
-        let Some(client) = verified.client.as_ref().filter(|id| is_client(id)).filter(listed) else {
-            tracing::debug!(client = ?verified.client, "this client is not in oauth.clients");
-            return Err(Refused::NotLetIn);
-        };
+    /// Who a verified token lets in, with rights of its scopes within `flags`: the member it stands for,
+    /// or else the client it was given to, if the settings list it. Whoever it stands for without being a
+    /// member is not let in as the client.
+    pub fn caller(
+        &self,
+        verified: &Verified,
+        directory: &Directory,
+        face: &'static str,
+        flags: Rights,
+    ) -> Result<Caller, Refused> {
+        let client = verified.client.as_ref().filter(|id| is_client(id));
+        let credential = client.map(|id| format!("client:{id}").into());
         let rights = Rights::of_scopes(&verified.scopes).and(flags);
-        let credential: Arc<str> = format!("client:{client}").into();
-        let caller = Caller::known(credential.clone(), face, rights, None);
-        Ok(Caller { credential: Some(credential), until: Some(verified.expires_at_ms), ..caller })
+        let caller = match &verified.person {
+            Some(person) => {
+                let member = principal_of(person).ok().and_then(|known| directory.member(&known, None));
+                let Some(member) = member else {
+                    tracing::debug!("the person it stands for is a member of no workspace");
+                    return Err(Refused::NotLetIn);
+                };
+                Caller::of_member(member, face, rights)
+            }
+            None => {
+                let listed =
+                    |id: &&String| self.0.clients.iter().any(|listed| listed == "*" || listed == *id);
+                let Some(client) = client.filter(listed) else {
+                    tracing::debug!(client = ?verified.client, "this client is not in oauth.clients");
+                    return Err(Refused::NotLetIn);
+                };
+                Caller::known(format!("client:{client}"), face, rights, None)
+            }
+        };
+        Ok(Caller { credential, until: Some(verified.expires_at_ms), ..caller })
     }
 }
 

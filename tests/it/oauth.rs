@@ -4,6 +4,7 @@ mod clients;
 mod ends;
 mod issuer;
 mod keys;
+mod people;
 mod scopes;
 mod table;
 

@@ -20,8 +20,7 @@ pub struct Verified {
     pub subject: Option<String>,
     /// The client it was given to.
     pub client: Option<String>,
-    /// The person it stands for: what the claim of `oauth.person_claim` says, unless the
-    /// authorization server says that it did not verify their address.
+    /// The person it stands for: what the claim of `oauth.person_claim` says.
     pub person: Option<String>,
     /// What it allows.
     pub scopes: Vec<String>,
@@ -113,9 +112,14 @@ pub(super) fn verify(token: &str, key: &Key, expected: &Expected<'_>) -> Result<
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
+    let person = text(expected.person_claim);
     let unverified = claims.others.get("email_verified").is_some_and(|v| *v == false || *v == "false");
+    if person.is_some() && unverified {
+        let reason = "the authorization server did not verify the address of the person it stands for";
+        return Err((Refused::NotLetIn, reason.into()));
+    }
     Ok(Verified {
-        person: text(expected.person_claim).filter(|_| !unverified),
+        person,
         subject: claims.sub,
         client: claims.client_id.or(claims.azp),
         scopes: claims.scope.or(claims.scp).map(Vec::from).unwrap_or_default(),

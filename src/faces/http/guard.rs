@@ -146,7 +146,7 @@ impl Guard {
             }
             Some(oauth) => {
                 let granted = oauth.verify(token).await?;
-                Ok((oauth.caller(&granted, face, inner.flags)?, Some(granted)))
+                Ok((oauth.caller(&granted, tokens.directory(), face, inner.flags)?, Some(granted)))
             }
             None => Err(Some(Refused::NotLetIn)),
         }
