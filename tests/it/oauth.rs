@@ -1,6 +1,7 @@
 //! Access tokens of an authorization server: which are let in, how far, and what clients are told.
 
 mod clients;
+mod ends;
 mod issuer;
 mod keys;
 mod people;

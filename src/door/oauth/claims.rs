@@ -89,6 +89,8 @@ pub(super) fn verify(token: &str, key: &Key, expected: &Expected<'_>) -> Result<
     let mut validation = Validation::default();
     validation.algorithms.clone_from(&key.algorithms);
     validation.leeway = LEEWAY;
+    // The last second is over when it begins.
+    validation.reject_tokens_expiring_in_less_than = 1;
     validation.validate_nbf = true;
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     validation.set_issuer(&[expected.issuer]);

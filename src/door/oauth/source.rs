@@ -50,6 +50,13 @@ struct Held {
     fresh_until: i64,
 }
 
+impl Held {
+    /// True for keys that are young enough, fresh or not.
+    fn are_usable(&self, now: i64) -> bool {
+        now < self.fetched_at + OLDEST
+    }
+}
+
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -88,21 +95,17 @@ impl Source {
         let (now, held) = (self.clock.now_ms(), self.held());
         match held {
             Some(held) if now < held.fresh_until => Some(held.keys),
-            Some(held) if now < held.fetched_at + OLDEST => {
+            Some(held) if held.are_usable(now) => {
                 let source = self.clone();
                 tokio::spawn(async move {
                     // Whoever has the turn already fetches.
                     if let Ok(turn) = source.turn.try_lock() {
-                        source.fetch_in_turn(turn, None).await;
+                        source.fetch_in_turn(turn).await;
                     }
                 });
                 Some(held.keys)
             }
-            old => {
-                let turn = self.turn.lock().await;
-                let old = old.map(|held| held.keys);
-                self.fetch_in_turn(turn, old.as_ref()).await
-            }
+            _ => self.fetch_in_turn(self.turn.lock().await).await,
         }
     }
 
@@ -123,12 +126,8 @@ impl Source {
         self.fetch().await.inspect_err(|failure| self.tell(failure)).ok()
     }
 
-    /// Fetches unless somebody just did, or tried. `seen`: keys that will not do.
-    async fn fetch_in_turn(
-        &self,
-        mut turn: MutexGuard<'_, i64>,
-        seen: Option<&Arc<Keys>>,
-    ) -> Option<Arc<Keys>> {
+    /// Fetches unless somebody just did, or tried.
+    async fn fetch_in_turn(&self, mut turn: MutexGuard<'_, i64>) -> Option<Arc<Keys>> {
         let (now, held) = (self.clock.now_ms(), self.held());
         if let Some(held) = held.as_ref().filter(|held| now < held.fresh_until) {
             return Some(held.keys.clone());
@@ -139,8 +138,9 @@ impl Source {
         match self.fetch().await {
             Ok(keys) => Some(keys),
             Err(failure) => {
-                let has_keys = held.is_some() && seen.is_none();
-                *turn = self.clock.now_ms() + if has_keys { PAUSE } else { SHORT_PAUSE };
+                let now = self.clock.now_ms();
+                let pause = if held.is_some_and(|held| held.are_usable(now)) { PAUSE } else { SHORT_PAUSE };
+                *turn = now + pause;
                 self.tell(&failure);
                 None
             }
@@ -148,13 +148,13 @@ impl Source {
     }
 
     fn tell(&self, failure: &Failure) {
-        let age = self.held().map(|held| self.clock.now_ms() - held.fetched_at);
-        match age {
-            Some(age) if age < OLDEST => {
-                let hours = (OLDEST - age) / (60 * MINUTE);
+        let now = self.clock.now_ms();
+        match self.held().filter(|held| held.are_usable(now)) {
+            Some(held) => {
+                let hours = (held.fetched_at + OLDEST - now) / (60 * MINUTE);
                 tracing::warn!(%failure, "no new keys of {}; those held are used for {hours} hours more", self.issuer);
             }
-            _ => tracing::error!(%failure, "no keys of {}: its tokens are refused", self.issuer),
+            None => tracing::error!(%failure, "no keys of {}: its tokens are refused", self.issuer),
         }
     }
 

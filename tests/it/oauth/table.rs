@@ -6,6 +6,9 @@ use super::issuer::{Signer, encoded, now};
 use super::{Served, challenge};
 use crate::support::http;
 
+/// What makes another token of a good one.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[test]
 fn good_tokens_of_every_kind_are_let_in() {
     let (rsa, p256, p384, ed) = (Signer::rsa("r"), Signer::p256("e"), Signer::p384("f"), Signer::ed("d"));
@@ -29,7 +32,7 @@ fn good_tokens_of_every_kind_are_let_in() {
         assert!(served.lets_in(&served.token(signer, algorithm, |_| {})), "{algorithm}");
     }
     let address = served.address.clone();
-    let changes: [(&str, &dyn Fn(&mut Value)); 9] = [
+    let changes: [(&str, Change); 9] = [
         ("a slash at the end", &|c| c["aud"] = format!("http://{address}/").into()),
         ("the face", &|c| c["aud"] = format!("http://{address}/mcp").into()),
         ("several audiences", &|c| c["aud"] = json!(["https://else.example", format!("http://{address}")])),
@@ -64,11 +67,11 @@ fn good_tokens_of_every_kind_are_let_in() {
 #[test]
 fn wrong_tokens_hear_that_they_are_wrong_and_no_more() {
     let (rsa, p256, stranger) = (Signer::rsa("r"), Signer::p256("e"), Signer::p256("e"));
-    let mut served = Served::new(&[&rsa, &p256]);
+    let mut served = Served::with(&[&rsa, &p256], &[], &[("TABLEWRIGHT_LOG_LEVEL", "trace")]);
     let claims = served.claims();
     let (not_in, late, elsewhere) =
         ("the token is not let in", "the token has expired", "the token is not for this server");
-    let changed = |change: &dyn Fn(&mut Value)| served.token(&p256, "ES256", change);
+    let changed = |change: Change| served.token(&p256, "ES256", change);
     let removed = |name: &str| {
         changed(&|c| {
             c.as_object_mut().unwrap().remove(name);
