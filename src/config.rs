@@ -203,12 +203,15 @@ const ENDPOINT: (&str, &str) = ("AIRTABLE_ENDPOINT_URL", "airtable.endpoint_url"
 const SECRET_KEY: &str = "TABLEWRIGHT_SECRET_KEY";
 /// A file that holds it.
 const SECRET_KEY_FILE: &str = "TABLEWRIGHT_SECRET_KEY_FILE";
+/// A command that prints that key: that of a keychain.
+const SECRET_KEY_COMMAND: &str = "TABLEWRIGHT_SECRET_KEY_COMMAND";
 /// A token for Airtable.
 const API_KEY: &str = "AIRTABLE_API_KEY";
 
 /// Variables of the same prefix that are no settings: where the file is, a client's token, and the
 /// key of what is secret.
-const OTHER_VARIABLES: [&str; 4] = ["TABLEWRIGHT_CONFIG", "TABLEWRIGHT_TOKEN", SECRET_KEY, SECRET_KEY_FILE];
+const OTHER_VARIABLES: [&str; 5] =
+    ["TABLEWRIGHT_CONFIG", "TABLEWRIGHT_TOKEN", SECRET_KEY, SECRET_KEY_FILE, SECRET_KEY_COMMAND];
 
 /// What the environment says of logins at Airtable; it is in no file and never shown.
 pub fn given(variable: impl Fn(&str) -> Option<String>) -> Given {
@@ -217,6 +220,7 @@ pub fn given(variable: impl Fn(&str) -> Option<String>) -> Given {
         token: set(API_KEY).map(|text| Secret::new(text.trim())),
         key: set(SECRET_KEY).map(Secret::new),
         key_file: set(SECRET_KEY_FILE).map(PathBuf::from),
+        key_command: set(SECRET_KEY_COMMAND),
     }
 }
 

@@ -11,7 +11,7 @@ use tablewright_faces::http::streamable::mcp;
 use tablewright_faces::http::{Entry, Guard, Needs, Shutdown, Tls, check_address, router, serve};
 use tablewright_faces::mcp::handler::Handler;
 use tablewright_faces::sse;
-use tablewright_faces::{files, invitation};
+use tablewright_faces::{airtable, files, invitation};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -114,6 +114,7 @@ impl Server {
             files::router(owned.app.files.clone()),
             owned.app.console.clone().router(),
             invitation::router(owned.app.door.clone()),
+            airtable::router(owned.app.door.clone()),
             mcp(move || Handler::for_requests(parts.clone()), needs, &guard, &shutdown),
             sse::router(
                 move |caller| Handler::for_caller(old.clone(), caller, old.stop().clone()),

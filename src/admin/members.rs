@@ -123,6 +123,13 @@ pub enum Command {
         /// A language tag.
         locale: Option<String>,
     },
+    /// Say which login at Airtable is a member's own.
+    SetLogin {
+        /// Who.
+        member: String,
+        /// Its name; none when absent.
+        login: Option<String>,
+    },
     /// End a membership.
     RemoveMember {
         /// Who.
@@ -152,6 +159,7 @@ impl Command {
             Self::ListMembers { .. } => "member list",
             Self::SetRole { .. } => "member role",
             Self::EditMember { .. } => "member set",
+            Self::SetLogin { .. } => "member login",
             Self::RemoveMember { .. } => "member remove",
         }
     }
@@ -226,6 +234,7 @@ pub async fn run(app: &App, call: &mut Call, command: Command) -> Result<Value, 
         Command::DeleteWorkspace { workspace } => {
             let (id, name) = directory.find(&workspace)?;
             tokens.delete_workspace(id).await?;
+            app.door.forget_own_logins().await?;
             Ok(json!({ "deleted": id, "name": name }))
         }
         Command::Invite { email, workspace, role, days } => {
@@ -273,10 +282,19 @@ pub async fn run(app: &App, call: &mut Call, command: Command) -> Result<Value, 
             let known = directory.listed(None).into_iter().find(|listed| *listed.member == *member.principal);
             Ok(json!(known))
         }
+        Command::SetLogin { member, login } => {
+            let member = directory.find_member(&member)?;
+            if let Some(login) = &login {
+                app.profiles.session(login).await?;
+            }
+            directory.set_login(&member, login.as_deref()).await?;
+            Ok(json!({ "member": member.principal, "login": login }))
+        }
         Command::RemoveMember { member, workspace } => {
             let member = directory.find_member(&member)?;
             let (workspace, name) = find(directory, workspace.as_deref())?;
             tokens.remove_member(&member, workspace).await?;
+            app.door.forget_own_logins().await?;
             Ok(json!({ "removed": member.principal, "workspace": name }))
         }
     }

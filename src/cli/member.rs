@@ -31,6 +31,12 @@ pub(super) async fn run(global: &Global, command: Member) -> anyhow::Result<()> 
         Member::Set { member: who, name, time_zone, locale } => {
             (Asked::EditMember { member: who, name, time_zone, locale }, member)
         }
+        Member::Login { member, login } => {
+            (Asked::SetLogin { member, login }, |done| match done["login"].as_str() {
+                Some(login) => format!("{} uses the login {}", text(done, "member"), shown(login)),
+                None => format!("{} uses the logins of bases", text(done, "member")),
+            })
+        }
         Member::Remove { member, workspace } => (Asked::RemoveMember { member, workspace }, |done| {
             format!("{} is no member of {} any more", text(done, "removed"), text(done, "workspace"))
         }),

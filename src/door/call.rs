@@ -23,6 +23,7 @@ use crate::careful::Mode;
 use crate::circuit::{Circuit, Ended};
 use crate::live::Origin;
 use crate::moments;
+use crate::own_login::OwnLogins;
 use crate::people;
 use crate::plan::{Plan, WriteOptions};
 use crate::plans::Plans;
@@ -48,6 +49,7 @@ pub struct Door {
     policies: Policies,
     limits: Limits,
     reads: Reads,
+    own_logins: OwnLogins,
 }
 
 /// What bounds the calls of one principal and one conversation.
@@ -71,7 +73,16 @@ impl Door {
         policies: Policies,
         limits: Limits,
     ) -> Self {
-        Self { engine, files, replica, plans, policies, limits, reads: Reads::default() }
+        Self {
+            engine,
+            files,
+            replica,
+            plans,
+            policies,
+            limits,
+            reads: Reads::default(),
+            own_logins: OwnLogins::default(),
+        }
     }
 
     /// The policies.
@@ -102,6 +113,10 @@ impl Door {
         &self.replica
     }
 
+    pub(crate) fn own_logins(&self) -> &OwnLogins {
+        &self.own_logins
+    }
+
     /// Every commit from now on, once it is visible.
     pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
         self.engine.feed()
@@ -124,6 +139,7 @@ impl Door {
             policies: self.policies.clone(),
             limits: self.limits.clone(),
             reads: self.reads.clone(),
+            own_logins: self.own_logins.clone(),
             seen: None,
             spent: [0; 3],
             asked: AtomicU64::new(0),
@@ -157,6 +173,7 @@ pub struct Call {
     policies: Policies,
     limits: Limits,
     reads: Reads,
+    own_logins: OwnLogins,
     /// The last commit that what the call reads has.
     seen: Option<i64>,
     /// Records written and deleted, and requests to Airtable, since the last audit line.
@@ -228,6 +245,10 @@ impl Call {
 
     pub(crate) fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    pub(crate) fn own_logins(&self) -> &OwnLogins {
+        &self.own_logins
     }
 
     /// The policies.
@@ -440,11 +461,12 @@ impl Call {
         let planned = self.admit(&plan).await?;
         let expect = if planned.is_empty() { tried } else { planned };
         let is_cloud = self.replica.holds(plan.base);
+        let own = if is_cloud { self.own_session().await? } else { None };
         let amounts = amounts(&plan.write.action, is_cloud);
         self.spend(amounts).await?;
         let done = if is_cloud {
             let (by, tally) = (self.author(), self.tally.clone());
-            let done = self.replica.write(plan.base, plan.write, &by, &tally, part).await;
+            let done = self.replica.write(plan.base, plan.write, &by, &tally, part, own.as_ref()).await;
             self.note_answer(&done);
             let outcome = done.as_ref().err().map_or("ok", |fault| fault.code.as_str());
             self.audited = true;

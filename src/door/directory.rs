@@ -6,13 +6,13 @@
 //! force with the next question.
 
 mod invitations;
+mod listed;
+mod own_logins;
 mod role;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tablewright_core::model::{BaseId, Id, Person, WorkspaceId};
 use tablewright_core::suggest::{did_you_mean, nearest};
 use tablewright_core::{Code, Fault};
@@ -22,6 +22,7 @@ use tablewright_formula::moment::Zone;
 use tokio::sync::Mutex;
 
 pub use invitations::Invited;
+pub use listed::{Listed, ListedRole};
 pub use role::Role;
 
 use crate::access::Rights;
@@ -46,32 +47,6 @@ struct Inner {
     origin: OnceLock<String>,
 }
 
-/// Somebody as they are listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Listed {
-    /// `person:ADDRESS` or `service:NAME`.
-    pub member: String,
-    /// What people see.
-    pub name: String,
-    /// Their roles.
-    pub roles: Vec<ListedRole>,
-    /// An IANA time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// A language tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-}
-
-/// A role as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ListedRole {
-    /// The workspace's name.
-    pub workspace: String,
-    /// The role in it.
-    pub role: Role,
-}
-
 #[derive(Default)]
 struct Held {
     /// Oldest first; never empty.
@@ -80,6 +55,8 @@ struct Held {
     members: HashMap<String, Arc<Member>>,
     bases: HashMap<BaseId, WorkspaceId>,
     logins: HashMap<String, WorkspaceId>,
+    /// By principal.
+    own_logins: HashMap<String, String>,
 }
 
 /// Somebody who is a member of a workspace.
@@ -242,6 +219,7 @@ impl Directory {
         for (login, workspace) in &read.logins {
             held.logins.insert(login.clone(), place(workspace)?);
         }
+        held.own_logins = read.own_logins.into_iter().collect();
         *self.0.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(held);
         Ok(())
     }
@@ -332,27 +310,6 @@ impl Directory {
         self.0.origin.get().cloned().ok_or_else(|| {
             wrong("nobody serves HTTP from this data directory, so an invitation could not be accepted; start `tablewright serve --http 127.0.0.1:8080`.")
         })
-    }
-
-    /// Everybody, or the members of one workspace, as they are listed.
-    pub fn listed(&self, only: Option<WorkspaceId>) -> Vec<Listed> {
-        let names = self.workspaces();
-        let named = |id: WorkspaceId| names.iter().find(|(known, _)| *known == id).map(|(_, name)| name);
-        let members = self.members().into_iter();
-        let members = members.filter(|member| only.is_none_or(|only| member.role_in(only).is_some()));
-        let listed = members.map(|member| Listed {
-            member: member.principal.to_string(),
-            name: member.name.clone(),
-            roles: member
-                .roles
-                .iter()
-                .filter(|(id, _)| only.is_none_or(|only| *id == only))
-                .filter_map(|(id, role)| Some(ListedRole { workspace: named(*id)?.clone(), role: *role }))
-                .collect(),
-            time_zone: member.time_zone.clone(),
-            locale: member.locale.clone(),
-        });
-        listed.collect()
     }
 
     /// Everybody, by principal.

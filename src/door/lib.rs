@@ -19,6 +19,7 @@ pub mod members;
 pub mod moments;
 pub mod notices;
 pub mod oauth;
+pub mod own_login;
 pub mod passkeys;
 mod people;
 pub mod plan;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tablewright_core::model::{BaseId, RecordId, TableId};
 use tablewright_core::{Code, Fault};
+use tablewright_engine::airtable::Session;
 pub use tablewright_engine::airtable::{Forwarded, Method};
 use tablewright_engine::replica::{Source, Want};
 
@@ -100,6 +101,24 @@ impl Call {
         Ok(self.replica().webhook(base).await?.as_deref() == Some(id))
     }
 
+    /// The caller's own login at Airtable, if they have connected one.
+    pub(crate) async fn own_session(&self) -> Result<Option<Session>, Fault> {
+        let Some(member) = &self.caller().member else { return Ok(None) };
+        match self.policies().directory().login_of(&member.principal) {
+            Some(login) => self.replica().session_of(&login).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The login with which Airtable is asked for the caller about a base: their own, or else that of
+    /// the base.
+    pub(crate) async fn session(&self, base: BaseId) -> Result<Session, Fault> {
+        match self.own_session().await? {
+            Some(own) => Ok(own),
+            None => self.replica().session(base).await,
+        }
+    }
+
     /// Passes a request about a base on to Airtable, under the login and at the pace of the base.
     /// What it may have changed is looked at before this answers, or soon where it is not known what.
     pub async fn pass_on(
@@ -108,15 +127,15 @@ impl Call {
         needs: &[Need],
         passed: Passed,
     ) -> Result<Forwarded, Fault> {
-        needs.iter().try_for_each(|need| self.caller().rights.require(*need))?;
         self.require_seen(base)?;
+        needs.iter().try_for_each(|need| self.rights_in(base).require(*need))?;
         self.about(base);
-        if self.policies().binds(self.caller(), self.action(), base) {
+        if self.policies().rules_bind(self.caller(), self.action(), base) {
             let message = "a policy says what you may see and do in this base, and what Airtable would answer to this cannot be held to it; use the MCP tools, or read without the view and cell format.";
             return Err(Fault::new(Code::Forbidden, message));
         }
         self.admit_unseen(base, needs).await?;
-        let session = self.replica().session(base).await?;
+        let session = self.session(base).await?;
         let Passed { method, path, body, touches } = passed;
         let (bytes, kind) = body.unzip();
         let ask = self.ask().await?;

@@ -273,6 +273,13 @@ impl Policies {
         self.bound(&self.held(), caller, action, Some(base)).is_some()
     }
 
+    /// Whether rules say something about a caller in a base, beside their role.
+    pub(crate) fn rules_bind(&self, caller: &Caller, action: &str, base: BaseId) -> bool {
+        let held = self.held();
+        let bound = self.bound(&held, caller, action, Some(base));
+        bound.is_some_and(|bound| !bound.numbers.is_empty() || held.index.set().default == Default::Deny)
+    }
+
     /// Whether a caller may know of a base.
     pub(crate) fn shows(&self, caller: &Caller, action: &str, base: BaseId) -> bool {
         let held = self.held();

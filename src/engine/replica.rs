@@ -34,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Engine;
-use crate::airtable::profiles::Profiles;
+use crate::airtable::oauth::Integration;
+use crate::airtable::profiles::{Profile, Profiles, Returned};
 use crate::airtable::{Airtable, Ask, Session, Tally};
 use crate::base::changes::Author;
 use crate::local::{Outcome, Write};
@@ -350,7 +351,7 @@ impl Replica {
         Ok(self.of(base)?.held.state().await.hook.map(|hook| hook.id))
     }
 
-    /// Carries out a write in Airtable.
+    /// Carries out a write in Airtable, with the login `own` or else that of the base.
     pub async fn write(
         &self,
         base: BaseId,
@@ -358,8 +359,29 @@ impl Replica {
         by: &Author,
         tally: &Tally,
         part: Option<TaskPart>,
+        own: Option<&Session>,
     ) -> Result<Outcome, Fault> {
-        self.of(base)?.outbox().await?.write(write, by, tally, part).await
+        self.of(base)?.outbox().await?.write(write, by, tally, part, own).await
+    }
+
+    /// The integration that logs people in by OAuth, if one is set.
+    pub fn integration(&self) -> Option<Integration> {
+        self.shared.profiles.integration()
+    }
+
+    /// Keeps a login that a person went through, in place of what was there under this name.
+    pub async fn add_login(&self, name: &str, returned: Returned) -> Result<Profile, Fault> {
+        self.shared.profiles.add_oauth(name, returned, false).await
+    }
+
+    /// Deletes a login that reads no base.
+    pub async fn remove_login(&self, name: &str) -> Result<(), Fault> {
+        self.shared.profiles.remove(name).await
+    }
+
+    /// A login, to ask Airtable with.
+    pub async fn session_of(&self, login: &str) -> Result<Session, Fault> {
+        self.shared.profiles.session(login).await
     }
 
     /// Something of a base was changed in Airtable by us, beside its records: looks at its schema

@@ -128,11 +128,12 @@ pub(crate) async fn guarded(mut response: Response) -> Response {
     response
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+/// The value of a cookie.
+pub(crate) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value.to_owned())
 }
 
@@ -165,7 +166,7 @@ impl FromRequestParts<Console> for Person {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
-        let cookie = cookie(&parts.headers).ok_or_else(not_signed_in)?;
+        let cookie = cookie(&parts.headers, COOKIE).ok_or_else(not_signed_in)?;
         let form_key = console.0.sessions.form_key(&cookie).ok_or_else(not_signed_in)?;
         Ok(Self { console: console.clone(), cookie, form_key })
     }

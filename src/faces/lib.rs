@@ -1,5 +1,6 @@
 //! What the outside sees: MCP over pipes and HTTP, and Airtable's Web API.
 
+pub mod airtable;
 pub mod console;
 pub mod files;
 pub mod gateway;

@@ -193,6 +193,33 @@ impl Tool for CreateToken {
     }
 }
 
+/// `connect_airtable`
+pub struct ConnectAirtable;
+
+/// Arguments of `connect_airtable`: none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectAirtableArgs {}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Connecting {
+    /// For yourself alone.
+    link: String,
+}
+
+impl Tool for ConnectAirtable {
+    const NAME: &'static str = "connect_airtable";
+    type Args = ConnectAirtableArgs;
+
+    fn output_schema() -> Option<Map<String, Value>> {
+        Some(schema_of::<Connecting>())
+    }
+
+    async fn run(context: &mut CallContext, _: ConnectAirtableArgs) -> Result<Answer, Fault> {
+        answer(Connecting { link: context.call.connect_airtable()? })
+    }
+}
+
 /// `revoke_token`
 pub struct RevokeToken;
 

@@ -39,6 +39,7 @@ pub fn registry() -> Result<Registry, Error> {
         .with::<admin::InviteMember>()
         .with::<admin::CreateToken>()
         .with::<admin::RevokeToken>()
+        .with::<admin::ConnectAirtable>()
         .with::<schema::ListBases>()
         .with::<schema::DescribeBase>()
         .with::<records::ListRecords>()

@@ -138,7 +138,9 @@ async def use(client):
     invited = await client.call_tool("invite_member", {"email": "ann@example.com", "role": "reader"})
     text = invited.content[0].text
     assert "serve --http" in text if invited.is_error else "/invitation?code=" in text, text
-    called.update(["sync_base", "invite_member"])
+    connecting = await client.call_tool("connect_airtable", {})
+    assert connecting.is_error and "only a member" in connecting.content[0].text, connecting
+    called.update(["sync_base", "invite_member", "connect_airtable"])
     await use_plans(client)
     called.update(["apply_plan", "get_plan", "list_changes", "undo_changes", "get_record_history"])
     await use_resources(client)

@@ -1,6 +1,7 @@
 //! Logins at Airtable. The real gateway stands for Airtable, a scripted server for its OAuth.
 
 mod door;
+mod members;
 mod oauth;
 mod server;
 mod tokens;

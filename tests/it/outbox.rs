@@ -193,12 +193,12 @@ impl Bench {
 
     async fn write(&self, by: &str, action: Action) -> Result<Outcome, Fault> {
         let write = Write { table: goods(), action, typecast: false, atomic: false };
-        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None).await
+        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None, None).await
     }
 
     async fn atomic(&self, by: &str, action: Action) -> Result<Outcome, Fault> {
         let write = Write { table: goods(), action, typecast: false, atomic: true };
-        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None).await
+        self.outbox.write(write, &Author::of(by, "test"), &Tally::default(), None, None).await
     }
 
     /// Id and name of every record upstream whose name starts so, in the order of their names.

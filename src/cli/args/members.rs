@@ -127,6 +127,13 @@ pub enum Member {
         #[arg(long, value_name = "TAG")]
         locale: Option<String>,
     },
+    /// Say with which login at Airtable things are done for a member there.
+    Login {
+        /// Their address, or a service account's name.
+        member: String,
+        /// The login's name; that of the base is used when left out.
+        login: Option<String>,
+    },
     /// End a membership. Tokens that are of no use without it are refused from now on.
     Remove {
         /// Their address, or a service account's name.

@@ -95,7 +95,7 @@ impl Call {
     ) -> Result<Added, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id);
         let file = self.files().outgoing(given, filename).await?;
-        let session = self.replica().session(base).await?;
+        let session = self.session(base).await?;
         let ask = self.ask().await?;
         let name = field.id.to_string();
         let sent =

@@ -1,5 +1,5 @@
 //! Comments on records of bases that live in Airtable: they are Airtable's, and no copy is kept.
-//! Airtable takes the login of the base for the author.
+//! Airtable takes the owner of the login they are sent with for the author.
 
 use tablewright_core::model::RecordId;
 use tablewright_core::model::cell::parse_instant;
@@ -40,7 +40,7 @@ impl Call {
 
     async fn read_comments(&self, view: &TableView, record: RecordId) -> Result<Vec<Comment>, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id.to_string());
-        let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
+        let (session, ask) = (self.session(base).await?, self.ask().await?);
         let (mut all, mut offset) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let page = session.list_comments(&ask, base, &table, record, offset.as_deref()).await?.value;
@@ -62,7 +62,7 @@ impl Call {
         edit: CommentEdit,
     ) -> Result<Option<Comment>, Fault> {
         let (base, table) = (view.base().schema().id, view.schema().id.to_string());
-        let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
+        let (session, ask) = (self.session(base).await?, self.ask().await?);
         let done = match edit {
             CommentEdit::Add { text, parent, .. } => {
                 let made = session.create_comment(&ask, base, &table, record, &text, parent).await;

@@ -180,7 +180,7 @@ impl Call {
     }
 
     async fn carry_out(&self, base: BaseId, step: Step) -> Result<Done, Fault> {
-        let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
+        let (session, ask) = (self.session(base).await?, self.ask().await?);
         Ok(match step {
             Step::CreateTable(body, sides) => {
                 let made = session.create_table(&ask, base, &body).await?.value;
@@ -219,7 +219,7 @@ impl Call {
             let Some((table, side)) = held(id).filter(|(_, side)| side.name.trim() != name.trim()) else {
                 continue;
             };
-            let (session, ask) = (self.replica().session(base).await?, self.ask().await?);
+            let (session, ask) = (self.session(base).await?, self.ask().await?);
             let done = session.update_field(&ask, base, table, id, &json!({ "name": name })).await;
             done.map_err(|error| {
                 let was = &side.name;

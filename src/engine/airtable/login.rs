@@ -226,7 +226,10 @@ impl Login {
 
     async fn next_pair(&self, held: &mut Held, refused: Option<&Secret>) -> Result<Secret, Error> {
         let name = &*self.name;
-        let again = format!("log in again: `tablewright connect --name {name} --oauth`");
+        let again = match name.strip_prefix("member.") {
+            Some(_) => "connect the account again, by a link of the tool connect_airtable".to_owned(),
+            None => format!("log in again: `tablewright connect --name {name} --oauth`"),
+        };
         let Some(endpoint) = &self.vault.endpoint else {
             return Err(Error::Login(format!(
                 "the login {name:?} is renewed by OAuth, and the setting airtable.oauth_client_id is not set: set it, and start anew"

@@ -13,8 +13,8 @@ use tablewright_core::suggest::{did_you_mean, nearest};
 use tablewright_core::{Code, Fault};
 
 use super::login::{Held, Kept, Login, Vault, locked};
-use super::oauth::{Endpoint, Failure};
-use super::seal::{KeyPlace, Seal};
+use super::oauth::{Endpoint, Failure, Integration};
+use super::seal::{KeyCommand, KeyPlace, Seal};
 use super::{Airtable, Ask, BoxFuture, Credentials, Error, Options, Session, WhoAmI};
 use crate::store::Store;
 use crate::store::profiles::StoredProfile;
@@ -38,6 +38,8 @@ pub struct Given {
     pub key: Option<Secret>,
     /// `TABLEWRIGHT_SECRET_KEY_FILE`.
     pub key_file: Option<PathBuf>,
+    /// `TABLEWRIGHT_SECRET_KEY_COMMAND`.
+    pub key_command: Option<String>,
 }
 
 /// What kind of login it is.
@@ -166,7 +168,12 @@ impl Profiles {
         let vault = Vault {
             store,
             clock,
-            place: KeyPlace { key: given.key, file: given.key_file, directory },
+            place: KeyPlace {
+                key: given.key,
+                file: given.key_file,
+                command: given.key_command.as_deref().map(KeyCommand::new),
+                directory,
+            },
             environment: given.token,
             endpoint,
         };
@@ -184,6 +191,11 @@ impl Profiles {
         if let Err(error) = self.shared.airtable.settle().await {
             tracing::warn!(%error, "calls that were not made stay counted");
         }
+    }
+
+    /// The integration that logs people in by OAuth, if one is set.
+    pub fn integration(&self) -> Option<Integration> {
+        self.shared.vault.endpoint.as_ref().map(|endpoint| endpoint.integration.clone())
     }
 
     fn store(&self) -> &Store {

@@ -1,5 +1,7 @@
 //! Tokens at rest: sealed with a key that does not lie beside them in the database.
 
+mod command;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,8 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use tablewright_core::secret::Secret;
+
+pub(super) use command::KeyCommand;
 
 /// The key file in the data directory, when no other key is named.
 pub(super) const KEY_FILE: &str = "secret.key";
@@ -28,6 +32,8 @@ pub(super) struct KeyPlace {
     pub(super) key: Option<Secret>,
     /// A file that holds it (`TABLEWRIGHT_SECRET_KEY_FILE`).
     pub(super) file: Option<PathBuf>,
+    /// A command that prints it (`TABLEWRIGHT_SECRET_KEY_COMMAND`).
+    pub(super) command: Option<KeyCommand>,
     /// The data directory, whose own key file is used when nothing is named.
     pub(super) directory: PathBuf,
 }
@@ -45,7 +51,7 @@ pub(super) enum Error {
     },
     /// No key is named, and there is none in the data directory.
     #[error(
-        "the key that opens the stored logins is not here: set TABLEWRIGHT_SECRET_KEY or TABLEWRIGHT_SECRET_KEY_FILE, or put {} back", .0.display()
+        "the key that opens the stored logins is not here: set TABLEWRIGHT_SECRET_KEY, TABLEWRIGHT_SECRET_KEY_FILE or TABLEWRIGHT_SECRET_KEY_COMMAND, or put {} back", .0.display()
     )]
     NoKey(PathBuf),
     /// Sealed with another key.
@@ -84,6 +90,11 @@ impl Seal {
             let text =
                 read_file(file).map_err(|e| Error::Key { place: name.clone(), reason: e.to_string() })?;
             return Self::read(&text, &name);
+        }
+        if let Some(command) = &place.command {
+            let name = "the command of TABLEWRIGHT_SECRET_KEY_COMMAND";
+            let key = command.key().map_err(|reason| Error::Key { place: name.to_owned(), reason })?;
+            return Self::read(key.reveal(), name);
         }
         let file = place.directory.join(KEY_FILE);
         let shown = file.display().to_string();

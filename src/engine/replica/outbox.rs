@@ -149,6 +149,8 @@ struct State {
     lost: Vec<Arc<Lost>>,
     /// Records that answers have given lately.
     given: VecDeque<RecordId>,
+    /// Logins of callers that are not that of the base.
+    logins: FxHashMap<Arc<str>, Session>,
 }
 
 impl State {
@@ -187,17 +189,24 @@ impl Outbox {
     /// Carries out a write in Airtable; answers when the copy has it. What was done before
     /// something failed stays done, and the outcome says what. A part of a task that could not be
     /// carried out to its end because Airtable is away is refused as such and goes on where it was
-    /// when it is sent again. Requests that carry something of it are counted.
+    /// when it is sent again. Requests that carry something of it are counted. It is sent with the
+    /// login `own`, or else with that of the base.
     pub async fn write(
         &self,
         write: Write,
         by: &Author,
         tally: &Tally,
         part: Option<TaskPart>,
+        own: Option<&Session>,
     ) -> Result<Outcome, Fault> {
         let _room = self.shared.reserve(write.action.len().min(WINDOW))?;
         let atomic = write.atomic;
-        let Prepared { kind, items } = self.shared.prepare(write).await?;
+        let Prepared { mut kind, items } = self.shared.prepare(write).await?;
+        if let Some(own) = own {
+            let login: Arc<str> = own.profile().into();
+            self.shared.lock().logins.insert(login.clone(), own.clone());
+            kind.login = Some(login);
+        }
         let mut all = All::new(items, atomic)?;
         if let Some(part) = &part {
             self.shared.resume(part, &kind, by, &mut all).await?;

@@ -99,6 +99,8 @@ pub struct StoredDirectory {
     pub bases: Vec<(String, String)>,
     /// Names of logins, each with its workspace.
     pub logins: Vec<(String, String)>,
+    /// Members, each with the login at Airtable that is their own.
+    pub own_logins: Vec<(String, String)>,
 }
 
 impl Store {
@@ -124,6 +126,8 @@ impl Store {
             sqlx::query_as("SELECT kind, thing, workspace FROM placements")
                 .fetch_all(&mut *transaction)
                 .await?;
+        let own_logins: Vec<(String, String)> =
+            sqlx::query_as("SELECT principal, login FROM member_logins").fetch_all(&mut *transaction).await?;
         let of = |wanted: Thing| {
             let kind = wanted.as_str();
             let those = placements.iter().filter(|(found, ..)| found == kind);
@@ -150,6 +154,7 @@ impl Store {
                 .collect(),
             bases: of(Thing::Base),
             logins: of(Thing::Login),
+            own_logins,
         })
     }
 
@@ -199,6 +204,28 @@ impl Store {
         sqlx::query("DELETE FROM placements WHERE kind = $1 AND thing = $2")
             .bind(kind.as_str())
             .bind(thing)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Says which login at Airtable is a member's own.
+    pub async fn set_own_login(&self, principal: &str, login: &str) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO member_logins (principal, login) VALUES ($1, $2)
+             ON CONFLICT (principal) DO UPDATE SET login = excluded.login",
+        )
+        .bind(principal)
+        .bind(login)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets which login is a member's own.
+    pub async fn forget_own_login(&self, principal: &str) -> Result<(), Error> {
+        sqlx::query("DELETE FROM member_logins WHERE principal = $1")
+            .bind(principal)
             .execute(&self.pool)
             .await?;
         Ok(())

@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (8, "budgets", include_str!("../../../schemas/sql/sqlite/0008_budgets.sql")),
     (10, "policies", include_str!("../../../schemas/sql/sqlite/0010_policies.sql")),
     (11, "directory", include_str!("../../../schemas/sql/sqlite/0011_directory.sql")),
+    (12, "member_logins", include_str!("../../../schemas/sql/sqlite/0012_member_logins.sql")),
 ];
 
 /// Brings the schema up to date, or says that a newer program has been here.

@@ -7,7 +7,7 @@ use crate::support::{Answer, Client, http};
 use super::server::{OAuth, Turn, decoded};
 use super::{Here, Upstream, said};
 
-fn here(upstream: &Upstream, oauth: &OAuth) -> Here {
+pub(super) fn here(upstream: &Upstream, oauth: &OAuth) -> Here {
     Here::new(&upstream.server.address)
         .with("TABLEWRIGHT_AIRTABLE_OAUTH_URL", format!("http://{}", oauth.address))
         .with("TABLEWRIGHT_AIRTABLE_OAUTH_CLIENT_ID", "our-id")
@@ -23,7 +23,7 @@ fn parts(tokens: usize) -> (Upstream, OAuth, Here, Vec<String>) {
     (upstream, oauth, here, tokens)
 }
 
-fn of(url: &str, wanted: &str) -> String {
+pub(super) fn of(url: &str, wanted: &str) -> String {
     let query = url.split_once('?').unwrap().1;
     let pair = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{wanted}=")));
     decoded(pair.unwrap_or_else(|| panic!("{url} has no {wanted}")))

@@ -193,6 +193,12 @@ fn a_key_can_be_given_and_another_one_opens_nothing() {
     here.set("TABLEWRIGHT_SECRET_KEY", "");
     here.set("TABLEWRIGHT_SECRET_KEY_FILE", file.display().to_string());
     here.ok(&["connect", "--name", "laptop"]);
+    here.set("TABLEWRIGHT_SECRET_KEY_FILE", "");
+    here.set("TABLEWRIGHT_SECRET_KEY_COMMAND", format!("cat '{}'", file.display()));
+    here.ok(&["connect", "--name", "laptop"]);
+    here.set("TABLEWRIGHT_SECRET_KEY_COMMAND", "echo of no use; exit 4");
+    let refused = here.refused(&["connect", "--name", "laptop"]);
+    assert!(refused.contains("SECRET_KEY_COMMAND: it failed") && !refused.contains("no use"), "{refused}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_part_goes_on_where_airtable_went_away() {
         });
         let fault = bench
             .outbox
-            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()), None)
             .await
             .unwrap_err();
         assert_eq!(fault.code, Code::UpstreamUnavailable, "{fault}");
@@ -60,7 +60,7 @@ fn a_part_goes_on_where_airtable_went_away() {
         bench.proxy.rule(|_| Do::Pass);
         let done = bench
             .outbox
-            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .write(creates(60), &Author::of("ada", "test"), &Tally::default(), Some(part()), None)
             .await
             .unwrap();
         let there: Vec<RecordId> = bench.upstream("task ").await.into_iter().map(|(id, _)| id).collect();
@@ -105,7 +105,7 @@ fn a_part_that_was_killed_makes_every_record_once() {
         let copy = Copy::of(&session, &store).await;
         let outbox = Outbox::new(base(), session, copy, store.clone(), Arc::new(SystemClock), quick());
         let done = outbox
-            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()), None)
             .await
             .unwrap();
         let there: Vec<RecordId> = bench.upstream("task ").await.into_iter().map(|(id, _)| id).collect();
@@ -127,7 +127,7 @@ fn writes_until_it_is_killed() {
         let copy = Copy::of(&session, &store).await;
         let outbox = Outbox::new(base(), session, copy, store, Arc::new(SystemClock), quick());
         outbox
-            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()))
+            .write(creates(300), &Author::of("ada", "test"), &Tally::default(), Some(part()), None)
             .await
             .unwrap();
     });

@@ -147,6 +147,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ("list_members", json!({})),
         ("invite_member", json!({"email": "ann@example.com", "role": "reader"})),
         ("create_token", json!({"name": "another"})),
+        ("connect_airtable", json!({})),
         ("revoke_token", json!({"token": "another"})),
         ("get_plan", json!({"plan": "plnNever000000000"})),
         ("apply_plan", json!({"plan": "plnNever000000000"})),

@@ -73,7 +73,7 @@ pub(super) fn prepare(table: &Table, write: Write) -> Result<Prepared, Fault> {
             (Verb::Upsert { on, replace }, items)
         }
     };
-    Ok(Prepared { kind: Kind { table: table.id, verb, typecast: write.typecast }, items })
+    Ok(Prepared { kind: Kind { table: table.id, verb, typecast: write.typecast, login: None }, items })
 }
 
 fn merge_fields(table: &Table, names: &[String]) -> Result<Vec<FieldId>, Fault> {

@@ -42,6 +42,8 @@ pub(super) struct Kind {
     pub(super) table: TableId,
     pub(super) verb: Verb,
     pub(super) typecast: bool,
+    /// The login it is sent with; that of the base when absent.
+    pub(super) login: Option<Arc<str>>,
 }
 
 impl Kind {

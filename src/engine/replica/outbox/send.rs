@@ -10,7 +10,7 @@ use super::group::{Fate, Group};
 use super::prepare::Item;
 use super::queue::{Batch, GroupId, Kind, Unit, Verb};
 use super::{Own, Shared};
-use crate::airtable::{Ask, Error, Permit, Record};
+use crate::airtable::{Ask, Error, Permit, Record, Session};
 use crate::base::Snapshot;
 
 /// Requests of one base under way at once.
@@ -94,6 +94,12 @@ impl Drop for Making {
 }
 
 impl Shared {
+    /// The login records of a kind are sent with.
+    fn session_of(&self, kind: &Kind) -> Session {
+        let own = kind.login.as_ref().and_then(|login| self.lock().logins.get(login).cloned());
+        own.unwrap_or_else(|| self.session.clone())
+    }
+
     /// Sees to it that somebody waits for the next turn, if there is anything to send.
     pub(super) fn kick(self: &Arc<Self>) {
         {
@@ -286,7 +292,7 @@ impl Flight {
             .collect();
         items.sort_unstable_by_key(|(at, _)| *at);
         let items = items.into_iter().map(|(_, item)| item);
-        let (session, base) = (&self.shared.session, self.shared.base);
+        let (session, base) = (&self.shared.session_of(&self.kind), self.shared.base);
         let (table, typecast) = (self.kind.table.to_string(), self.kind.typecast);
         let with_id = |item: &Item| Some((item.id?, item.cells.clone()));
         let (time, sent) = match &self.kind.verb {

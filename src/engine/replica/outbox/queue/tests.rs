@@ -15,7 +15,7 @@ fn record(at: u8) -> Touch {
 }
 
 fn creates() -> Kind {
-    Kind { table: table(1), verb: Verb::Create, typecast: false }
+    Kind { table: table(1), verb: Verb::Create, typecast: false, login: None }
 }
 
 fn updates() -> Kind {
