@@ -73,7 +73,10 @@ fn a_token_says_whom_it_stands_for() {
         Err(Refused::NotLetIn)
     );
     assert_eq!(person("upn", json!({"email": "bo@example.com", "upn": "ann@example.com"})), ann());
-    assert_eq!(person("email", json!({"email": ["ann@example.com"]})), Ok(None));
+    assert_eq!(person("sub", json!({})), Ok(Some("s-1".to_owned())));
+    assert_eq!(person("email", json!({"email": ["ann@example.com"]})), Err(Refused::NotLetIn));
+    assert_eq!(person("email", json!({"email": ""})), Err(Refused::NotLetIn));
+    assert_eq!(person("email", json!({"upn": "ann@example.com"})), Ok(None));
     let all = verified("email", json!({"azp": "robot", "scp": "a b"})).unwrap();
     assert_eq!((all.subject.as_deref(), all.client.as_deref()), (Some("s-1"), Some("robot")));
     assert_eq!(all.scopes, ["a", "b"]);
