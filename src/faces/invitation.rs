@@ -52,6 +52,7 @@ fn refused(fault: &Fault) -> Response {
 }
 
 fn form(door: &Door, invitation: &StoredInvitation, code: &str, problem: Option<&str>) -> maud::Markup {
+    let until = instant_text(invitation.expires_at);
     let name =
         door.tokens().directory().find(&invitation.workspace).map(|(_, name)| name).unwrap_or_default();
     let body = html! {
@@ -62,7 +63,7 @@ fn form(door: &Door, invitation: &StoredInvitation, code: &str, problem: Option<
             dt { "Workspace" } dd { (shown(&name)) }
             dt { "Your address" } dd { (shown(&invitation.email)) }
             dt { "Your role" } dd { (invitation.role) }
-            dt { "Until" } dd { time datetime=(instant_text(invitation.expires_at)) { (instant_text(invitation.expires_at)) } }
+            dt { "Until" } dd { time datetime=(until) { (until.get(..16).unwrap_or(&until).replace('T', " ")) " UTC" } }
         }
         form.decide method="post" action="/invitation" {
             input type="hidden" name="code" value=(code);
@@ -79,11 +80,15 @@ async fn accept(State(door): State<Door>, Form(Acceptance { code, name }): Form<
         Ok((member, stored, token)) => {
             let caller = Caller::of_member(member.clone(), "invitation", Rights::ALL);
             door.call(caller, "accept_invitation").finish(None);
+            let origin = door.tokens().directory().origin().unwrap_or_default();
             let body = html! {
                 h1 { "Welcome, " (shown(&member.name)) }
                 p { "This is your token. It is shown this once: keep it where you keep passwords." }
                 p.change { code { (token.reveal()) } }
-                p { "Programs send it as " code { "Authorization: Bearer …" } ": MCP clients to " code { "/mcp" } ", Airtable's clients as their API key, both at the address of this page." }
+                dl {
+                    dt { "MCP clients" } dd { code { (origin) "/mcp" } ", with the header " code { "Authorization: Bearer …" } }
+                    dt { "Airtable's clients" } dd { code { (origin) } " as the address, the token as the API key" }
+                }
                 p.faint { "It is called " (shown(&stored.name)) ". Whoever manages the workspace can take it back." }
             };
             page::page("Welcome", None, &body).into_response()

@@ -43,7 +43,7 @@ fn hash(code: &str) -> String {
 }
 
 fn not_there() -> Fault {
-    let message = "this invitation was accepted or withdrawn, or its time is over; ask for another one.";
+    let message = "This invitation was accepted or withdrawn, or its time is over; ask for another one.";
     Fault::new(Code::Forbidden, message)
 }
 
