@@ -1,7 +1,5 @@
 //! What a token says, and whether it may be believed (RFC 9068, RFC 8725).
 
-use std::collections::HashMap;
-
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -46,8 +44,6 @@ struct Claims {
     azp: Option<String>,
     scope: Option<Scopes>,
     scp: Option<Scopes>,
-    #[serde(flatten)]
-    others: HashMap<String, Value>,
 }
 
 /// Scopes are words in one text, or a list of them.
@@ -98,7 +94,7 @@ pub(super) fn verify(token: &str, key: &Key, expected: &Expected<'_>) -> Result<
     let audiences =
         [resource.to_owned(), format!("{resource}/"), format!("{resource}/mcp"), format!("{resource}/mcp/")];
     validation.set_audience(&audiences);
-    let decoded = decode::<Claims>(token, &key.key, &validation).map_err(|error| {
+    let decoded = decode::<Value>(token, &key.key, &validation).map_err(|error| {
         let refused = match error.kind() {
             ErrorKind::ExpiredSignature => Refused::Expired,
             ErrorKind::InvalidAudience => Refused::Elsewhere,
@@ -106,17 +102,21 @@ pub(super) fn verify(token: &str, key: &Key, expected: &Expected<'_>) -> Result<
         };
         (refused, error.to_string())
     })?;
-    let claims = decoded.claims;
-    believe(&claims, expected).map_err(|reason| (Refused::NotLetIn, reason))?;
-    let text = |name: &str| match claims.others.get(name) {
+    let not_let_in = |reason: String| (Refused::NotLetIn, reason);
+    let all = decoded.claims;
+    let claims = Claims::deserialize(&all).map_err(|e| not_let_in(e.to_string()))?;
+    believe(&claims, &all, expected).map_err(not_let_in)?;
+    let person = match all.get(expected.person_claim) {
+        None | Some(Value::Null) => None,
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
-        _ => None,
+        Some(_) => {
+            return Err(not_let_in(format!("its claim {:?} names no person", expected.person_claim)));
+        }
     };
-    let person = text(expected.person_claim);
-    let unverified = claims.others.get("email_verified").is_some_and(|v| *v == false || *v == "false");
+    let unverified = all.get("email_verified").is_some_and(|v| *v == false || *v == "false");
     if person.is_some() && unverified {
         let reason = "the authorization server did not verify the address of the person it stands for";
-        return Err((Refused::NotLetIn, reason.into()));
+        return Err(not_let_in(reason.into()));
     }
     Ok(Verified {
         person,
@@ -128,7 +128,7 @@ pub(super) fn verify(token: &str, key: &Key, expected: &Expected<'_>) -> Result<
 }
 
 /// Checks what the library does not.
-fn believe(claims: &Claims, expected: &Expected<'_>) -> Result<(), String> {
+fn believe(claims: &Claims, all: &Value, expected: &Expected<'_>) -> Result<(), String> {
     // The library would take a list of issuers.
     if claims.iss != expected.issuer {
         return Err("its issuer is another".into());
@@ -137,11 +137,11 @@ fn believe(claims: &Claims, expected: &Expected<'_>) -> Result<(), String> {
     if claims.iat.is_some_and(|at| at > now + LEEWAY as f64) {
         return Err("it was issued in the future".into());
     }
-    if OF_ID_TOKENS.iter().any(|name| claims.others.contains_key(*name)) {
+    if OF_ID_TOKENS.iter().any(|name| all.get(*name).is_some()) {
         return Err("it is an ID token".into());
     }
     // Whoever took such a token from its owner could use it here.
-    if claims.others.contains_key("cnf") {
+    if all.get("cnf").is_some() {
         return Err("it is bound to a key of its owner (cnf), which is not checked here".into());
     }
     Ok(())

@@ -58,7 +58,8 @@ impl Guard {
     }
 
     /// The challenge to a request to `path` that needs more than its token grants. It names what
-    /// the token grants, too: clients ask for all of it anew. `None` when no token would do.
+    /// the token grants, too: clients ask for all of it anew. `None` when no token would do, and
+    /// where it is something else than the token that stands in the way.
     pub(crate) fn challenge_for_more(
         &self,
         path: &str,
@@ -67,8 +68,9 @@ impl Guard {
         needs: &[Need],
     ) -> Option<HeaderValue> {
         let (_, flags) = self.oauth()?;
-        let have = |rights: Rights| needs.iter().all(|need| rights.require(*need).is_ok());
-        if !have(flags) || have(caller.rights) {
+        let is_within = |rights: Rights| needs.iter().all(|need| rights.require(*need).is_ok());
+        let role = caller.member.as_ref().map_or(Rights::ALL, |member| member.rights());
+        if !is_within(flags.and(role)) || is_within(Rights::of_scopes(&granted.scopes)) {
             return None;
         }
         let held = granted.scopes.iter().map(String::as_str).filter(|scope| is_scope(scope));

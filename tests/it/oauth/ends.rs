@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tablewright_core::clock::Clock;
 use tablewright_door::Oauth;
-use tablewright_door::oauth::{Options, Verified};
+use tablewright_door::oauth::{Options, Refused};
 use tablewright_engine::clock::SystemClock;
 use tablewright_engine::fetch;
 
@@ -48,7 +48,7 @@ fn a_token_says_whom_it_stands_for() {
     let key = Signer::p256("e");
     let issuer = Issuer::start(&[&key]);
     let address = "https://tables.example";
-    let verified = |claim: &str, more: Value| -> Verified {
+    let verified = |claim: &str, more: Value| {
         let options = Options {
             issuer: Some(issuer.url.clone()),
             person_claim: claim.to_owned(),
@@ -58,18 +58,26 @@ fn a_token_says_whom_it_stands_for() {
         let oauth = Oauth::new(&options, &fetch::Options::default(), address, clock).unwrap().unwrap();
         let mut claims = json!({"iss": issuer.url, "aud": address, "sub": "s-1", "exp": now() + 300});
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let verified = runtime.block_on(oauth.verify(&key.token("ES256", &claims)));
-        Verified::clone(&verified.unwrap())
+        runtime.block_on(oauth.verify(&key.token("ES256", &claims)))
     };
-    let person = |claim: &str, more: Value| verified(claim, more).person;
-    let ann = || Some("ann@example.com".to_owned());
+    let person = |claim: &str, more: Value| verified(claim, more).map(|verified| verified.person.clone());
+    let ann = || Ok(Some("ann@example.com".to_owned()));
     assert_eq!(person("email", json!({"email": "ann@example.com"})), ann());
     assert_eq!(person("email", json!({"email": "ann@example.com", "email_verified": true})), ann());
-    assert_eq!(person("email", json!({"email": "ann@example.com", "email_verified": false})), None);
-    assert_eq!(person("email", json!({"email": "ann@example.com", "email_verified": "false"})), None);
+    assert_eq!(
+        person("email", json!({"email": "ann@example.com", "email_verified": false})),
+        Err(Refused::NotLetIn)
+    );
+    assert_eq!(
+        person("email", json!({"email": "ann@example.com", "email_verified": "false"})),
+        Err(Refused::NotLetIn)
+    );
     assert_eq!(person("upn", json!({"email": "bo@example.com", "upn": "ann@example.com"})), ann());
-    assert_eq!(person("email", json!({"email": ["ann@example.com"]})), None);
-    let all = verified("email", json!({"azp": "robot", "scp": "a b"}));
+    assert_eq!(person("sub", json!({})), Ok(Some("s-1".to_owned())));
+    assert_eq!(person("email", json!({"email": ["ann@example.com"]})), Err(Refused::NotLetIn));
+    assert_eq!(person("email", json!({"email": ""})), Err(Refused::NotLetIn));
+    assert_eq!(person("email", json!({"upn": "ann@example.com"})), Ok(None));
+    let all = verified("email", json!({"azp": "robot", "scp": "a b"})).unwrap();
     assert_eq!((all.subject.as_deref(), all.client.as_deref()), (Some("s-1"), Some("robot")));
     assert_eq!(all.scopes, ["a", "b"]);
     assert!((all.expires_at_ms - (now() + 330) * 1_000).abs() < 5_000);

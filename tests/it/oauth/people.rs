@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Served, Signer};
+use super::{Served, Signer, challenge};
 use crate::support::http;
 
 const LAMP: &str = "/v0/appShop0000000000/Goods/recLamp0000000000";
@@ -35,11 +35,16 @@ fn a_person_is_the_member_with_their_address_or_nobody() {
     let send = |token: &str, method: &str| {
         let bearer = format!("Bearer {token}");
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-        http(&served.address, method, LAMP, &headers, br#"{"fields": {"Stock": 6}}"#).status
+        let answer = http(&served.address, method, LAMP, &headers, br#"{"fields": {"Stock": 6}}"#);
+        (answer.status, challenge(&answer, "error").is_some())
     };
-    assert_eq!((send(&ann, "GET"), send(&ann, "PATCH")), (200, 403), "a reader, whatever the token grants");
+    assert_eq!(send(&ann, "GET"), (200, false));
+    assert_eq!(send(&ann, "PATCH"), (403, false), "a reader, whatever the token grants");
+    let less = served.token(&signer, "ES256", |claims| claims["email"] = "ann@example.com".into());
+    assert_eq!(send(&less, "PATCH"), (403, false), "no scope would help a reader");
     served.data.ok(&["member", "role", "ann@example.com", "--role", "editor"]);
-    assert_eq!(send(&ann, "PATCH"), 200, "the token is remembered, the role is not");
+    assert_eq!(send(&ann, "PATCH"), (200, false), "the token is remembered, the role is not");
+    assert_eq!(send(&less, "PATCH"), (403, true), "an editor may ask for more");
     for (email, verified) in [
         (json!("ann@example.com"), json!(false)),
         (json!("ann@example.com"), json!("false")),
