@@ -143,6 +143,7 @@ pub(super) async fn run(app: &App, command: Command) -> Result<Value, Fault> {
                 }
             }
             app.profiles.remove(&name).await?;
+            app.tokens.directory().forget_login(&name).await?;
             Ok(json!({ "disconnected": name, "forgotten": forgotten, "webhooksLeft": left }))
         }
         Command::Forget { base } => {
@@ -205,6 +206,7 @@ async fn copy(
             );
             return Err(Fault::new(Code::Conflict, message));
         }
+        require_one_workspace(app, login, *base, name, all)?;
     }
     let choice = match (chosen.as_slice(), tables) {
         (_, []) => None,
@@ -229,6 +231,22 @@ async fn copy(
         }
     }
     Ok(json!({ "profile": login, "copied": copied, "already": already }))
+}
+
+/// Refuses to move a base to the workspace of another login by the way.
+fn require_one_workspace(app: &App, login: &str, base: BaseId, name: &str, all: bool) -> Result<(), Fault> {
+    let directory = app.tokens.directory();
+    let Some(held) = app.replica.login_of(base).filter(|held| held != login && !all) else { return Ok(()) };
+    let (now, then) = (directory.workspace_of_login(&held), directory.workspace_of_login(login));
+    if now == then {
+        return Ok(());
+    }
+    let (_, now) = directory.find(&now.to_string())?;
+    let (_, then) = directory.find(&then.to_string())?;
+    let message = format!(
+        "{name:?} is in the workspace {now:?}, by the login {held:?}, and a base is in one workspace; {login:?} is in {then:?}. Put both logins in one workspace first (`tablewright workspace login`), or forget the copy"
+    );
+    Err(Fault::new(Code::Conflict, message))
 }
 
 async fn choose(

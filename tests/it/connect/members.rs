@@ -184,3 +184,27 @@ fn a_login_ends_in_the_browser_that_began_it_once() {
     assert!(output.status.success(), "{}", said(&output));
     assert!(shared.here.ok(&["connect", "--list"]).contains("desk"), "what was made by name stays");
 }
+
+#[test]
+fn a_base_that_two_workspaces_could_reach_is_in_one_of_them() {
+    let shared = Shared::open(&[]);
+    let here = &shared.here;
+    here.ok(&["workspace", "create", "Sales"]);
+    here.connect("desk", &writer(&shared.upstream, "desk"));
+    here.ok(&["workspace", "login", "desk", "Sales"]);
+    here.ok(&["member", "service", "sally", "--workspace", "Sales", "--role", "owner"]);
+    let sally = here.ok(&["token", "create", "--name", "sally", "--for", "sally"]).trim().to_owned();
+    let sees = |token: &str| shared.port.get(token, "/v0/meta/bases").body.contains("Shop");
+    assert!(sees(&shared.ann) && !sees(&sally));
+    let refused = here.refused(&["connect", "--name", "desk", "--base", "Shop"]);
+    assert!(refused.contains("\"Home\"") && refused.contains("\"Sales\""), "{refused}");
+    assert_eq!(here.json(&["connect", "--name", "desk", "--all"])["copied"], json!([]));
+    assert!(sees(&shared.ann) && !sees(&sally), "nothing has changed");
+    here.ok(&["workspace", "move", "Shop", "Sales"]);
+    assert!(!sees(&shared.ann) && sees(&sally), "it goes with its login");
+    assert_eq!(shared.update(&shared.ann, 1).status, 403);
+    here.ok(&["connect", "--name", "desk", "--base", "Shop"]);
+    here.ok(&["disconnect", "common"]);
+    assert!(!sees(&shared.ann) && sees(&sally));
+    assert!(here.refused(&["workspace", "delete", "Sales"]).contains("1 logins are in it"));
+}
