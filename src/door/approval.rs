@@ -42,7 +42,8 @@ pub struct Rule {
     pub tables: Vec<String>,
     /// Fields that are written, by id or name; all when empty.
     pub fields: Vec<String>,
-    /// Who writes: `local`, `token:NAME`; everybody when empty.
+    /// Who writes: `local`, `person:ADDRESS`, `service:NAME`, `token:NAME`, `client:ID`; everybody when
+    /// empty.
     pub principals: Vec<String>,
     /// Who has to approve.
     pub ask: Asks,
@@ -113,14 +114,14 @@ impl Options {
 
     /// Whether a call that needs this right may be one to approve: only then it is worked out first.
     pub fn may_concern(&self, caller: &Caller, need: Need) -> bool {
-        need.changes() && self.rules.iter().any(|rule| rule.is_about(&caller.principal))
+        need.changes() && self.rules.iter().any(|rule| rule.is_about(caller))
     }
 
     /// Whether a rule may be about a request that needs these rights and of which nobody here can work
     /// out what it does.
     pub fn may_stop(&self, caller: &Caller, needs: &[Need], base: Option<&Base>) -> bool {
         let kinds: Vec<Kind> = needs.iter().flat_map(|need| kinds_of(*need)).copied().collect();
-        self.rules.iter().filter(|rule| rule.is_about(&caller.principal)).any(|rule| {
+        self.rules.iter().filter(|rule| rule.is_about(caller)).any(|rule| {
             let kind_fits = rule.when.is_empty() || rule.when.iter().any(|kind| kinds.contains(kind));
             let (id, name) = base.map(|base| (base.id.to_string(), base.name.as_str())).unwrap_or_default();
             let named = |wanted: &String| *wanted == id || wanted.eq_ignore_ascii_case(name);
@@ -136,7 +137,7 @@ impl Options {
         base: impl Fn(BaseId) -> Option<Base>,
     ) -> Option<Needed> {
         let mut found: Option<Needed> = None;
-        for rule in self.rules.iter().filter(|rule| rule.is_about(&caller.principal)) {
+        for rule in self.rules.iter().filter(|rule| rule.is_about(caller)) {
             let Some(reason) = rule.reason(effect, &base) else { continue };
             let needed = found.get_or_insert(Needed { asks: rule.ask, reasons: Vec::new() });
             needed.asks = needed.asks.max(rule.ask);
@@ -170,8 +171,10 @@ struct Part<'a> {
 }
 
 impl Rule {
-    fn is_about(&self, principal: &str) -> bool {
-        self.principals.is_empty() || self.principals.iter().any(|name| name == principal)
+    fn is_about(&self, caller: &Caller) -> bool {
+        let known = [Some(&caller.principal), caller.credential.as_ref()];
+        let named = |name: &String| known.iter().flatten().any(|known| ***known == **name);
+        self.principals.is_empty() || self.principals.iter().any(named)
     }
 
     fn reason(&self, effect: &Effect, base: &impl Fn(BaseId) -> Option<Base>) -> Option<String> {

@@ -39,6 +39,11 @@ impl Deref for Office {
 
 impl Office {
     pub(crate) fn open() -> Self {
+        Self::with("")
+    }
+
+    /// With these settings.
+    pub(crate) fn with(settings: &str) -> Self {
         let data = Data::with_shop();
         let text = std::fs::read_to_string(root().join("tests/fixtures/shop.json")).unwrap();
         let other = text.replace(SHOP, "appOther000000000").replace("\"Shop\"", "\"Ledger\"");
@@ -47,7 +52,10 @@ impl Office {
         data.import(&file);
         data.ok(&["workspace", "create", "Sales"]);
         data.ok(&["workspace", "move", "Shop", "sales"]);
-        let flags: Vec<&str> = ALL.iter().copied().chain(["all"]).collect();
+        let config = data.path().join("settings.toml");
+        std::fs::write(&config, settings).unwrap();
+        let config = config.display().to_string();
+        let flags: Vec<&str> = ALL.iter().copied().chain(["all", "--config", &config]).collect();
         let (server, address) = listen(&data, &flags, &[]);
         Self { data, port: Port { address }, _server: server }
     }

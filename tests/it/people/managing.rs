@@ -79,6 +79,19 @@ fn nobody_hands_on_more_than_they_have() {
 }
 
 #[test]
+fn rules_of_approval_name_members_and_their_tokens() {
+    for (principal, stops) in
+        [("service:bot", (true, false)), ("token:bot", (true, false)), ("token:none", (false, false))]
+    {
+        let rule = format!("[[approval.rules]]\nask = \"person\"\nprincipals = [{principal:?}]\n");
+        let office =
+            Office::with(&format!("[notify]\ndesktop = false\n[approval]\nwait_seconds = 0\n{rule}"));
+        let (bot, other) = (office.service("bot", "editor"), office.service("other", "editor"));
+        assert_eq!((office.update(&bot) == 403, office.update(&other) == 403), stops, "{principal}");
+    }
+}
+
+#[test]
 fn a_stream_ends_for_who_is_removed() {
     let office = Office::open();
     let bot = office.service("bot", "editor");
