@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tablewright_core::Fault;
 use tablewright_core::model::schema::find_base;
-use tablewright_core::model::{Base, BaseId, RecordId, WorkspaceId};
+use tablewright_core::model::{Base, BaseId, Field, RecordId, WorkspaceId};
+use tablewright_core::{Code, Fault};
 use tablewright_engine::Snapshot;
 use tablewright_engine::local::Draft;
 
@@ -102,6 +102,38 @@ impl Call {
         }
         let whole = self.whole(base).await?;
         self.reach(&whole).map_or(Ok(()), |reach| reach.require_in(verb, view.schema()))
+    }
+
+    /// Refuses what a policy does not let the caller do with a cell that Airtable itself will change: what
+    /// has to hold for the record afterwards cannot be looked at.
+    pub(crate) async fn require_of_cell(
+        &self,
+        view: &TableView,
+        record: RecordId,
+        field: &Field,
+    ) -> Result<(), Fault> {
+        let (base, table) = (view.base().schema().id, view.schema());
+        if !self.policies().binds(self.caller(), self.action(), base) {
+            return Ok(());
+        }
+        let whole = self.whole(base).await?;
+        let Some(reach) = self.reach(&whole) else { return Ok(()) };
+        reach.require_in(Verb::Update, table)?;
+        if reach.limits_rows(table.id) && view.slot(&record).is_none() {
+            let message = format!("table {:?} has no record {record}.", table.name);
+            return Err(Fault::new(Code::UnknownRecord, message).about(record.to_string()));
+        }
+        let why = reach.why_not(Verb::Update, table.id, field.id).map(str::to_owned);
+        let masked = || field.mask.map(|_| "it is masked for you".to_owned());
+        let unseen = || {
+            let rules = !reach.required(table.id).is_empty();
+            rules.then(|| "rules of the policy cannot look at a file before it is there".to_owned())
+        };
+        why.or_else(masked).or_else(unseen).map_or(Ok(()), |why| {
+            let message =
+                format!("you may not change the field {:?} of {:?}: {why}.", field.name, table.name);
+            Err(Fault::new(Code::Forbidden, message))
+        })
     }
 
     /// True when the caller sees less of a base than there is.

@@ -66,6 +66,7 @@ impl Call {
         holds_files(field)?;
         self.caller().rights.require(Need::Write)?;
         if view.base().is_cloud() {
+            self.require_of_cell(view, record, field).await?;
             let step = Step::Upload {
                 base: view.base().schema().id,
                 table: view.schema().id,

@@ -11,6 +11,7 @@ use super::{Entry, Undone, Wanted};
 use crate::ChangeKind;
 use crate::access::Need;
 use crate::call::Call;
+use crate::policy::file::Verb;
 use crate::rehearsal::Step;
 
 /// The comments of one record: before the first and after the last of the changes, and their numbers.
@@ -42,7 +43,9 @@ impl Call {
         let (author, view) = (self.caller().person(), self.held(base).await?);
         // All of them are looked at before one is changed.
         for ((table, record), folded) in &records {
-            let held = self.placed_comments(&view.table_by_id(*table)?, *record).await?;
+            let view = view.table_by_id(*table)?;
+            self.require_of_table(Verb::Comment, &view).await?;
+            let held = self.placed_comments(&view, *record).await?;
             check_put_back(&held, &folded.rows, &author)?;
         }
         for ((table, record), Folded { rows, changes }) in records {

@@ -208,3 +208,30 @@ fn a_base_that_two_workspaces_could_reach_is_in_one_of_them() {
     assert!(!sees(&shared.ann) && sees(&sally));
     assert!(here.refused(&["workspace", "delete", "Sales"]).contains("1 logins are in it"));
 }
+
+#[test]
+fn who_may_write_elsewhere_alone_adds_no_file_here() {
+    let shared = Shared::open(&[]);
+    let here = &shared.here;
+    here.ok(&["workspace", "create", "Sales"]);
+    here.ok(&["member", "service", "eve", "--role", "reader"]);
+    let words = ["token", "create", "--name", "eve", "--for", "eve", "--scopes", ALL_SCOPES];
+    let eve = here.ok(&words).trim().to_owned();
+    here.ok(&["member", "role", "eve", "--workspace", "Sales", "--role", "owner"]);
+    let file = |record: &str| json!({"base": "Shop", "table": "Goods", "record": record, "field": "Files", "text": "x", "filename": "a.txt"});
+    let told = shared.port.refused(&eve, "upload_attachment", &file("recLamp0000000000"));
+    assert!(told.contains("the role reader in its workspace does not allow it"), "{told}");
+    shared.port.done(&shared.ann, "upload_attachment", &file("recLamp0000000000"));
+    let policy = here.data.path().join("policy.toml");
+    let rule = "version = 1\ndefault = \"allow\"\n[[rows]]\nwho = [\"service:ann\"]\nbase = \"Shop\"\ntable = \"Goods\"\nkeep = \"{Name} = 'Desk'\"\n";
+    std::fs::write(&policy, rule).unwrap();
+    here.ok(&["policy", "apply", policy.to_str().unwrap()]);
+    let told = shared.port.refused(&shared.ann, "upload_attachment", &file("recLamp0000000000"));
+    let never = shared.port.refused(&shared.ann, "upload_attachment", &file("recNever000000000"));
+    assert_eq!(told.replace("recLamp0000000000", "recNever000000000"), never);
+    let more = "[[deny]]\nwho = [\"service:ann\"]\nverbs = [\"update\"]\nbase = \"Shop\"\ntables = [\"Goods\"]\nfields = [\"Files\"]\n";
+    std::fs::write(&policy, format!("{rule}{more}")).unwrap();
+    here.ok(&["policy", "apply", policy.to_str().unwrap()]);
+    let told = shared.port.refused(&shared.ann, "upload_attachment", &file("recDesk0000000000"));
+    assert!(told.contains("you may not change the field \"Files\""), "{told}");
+}

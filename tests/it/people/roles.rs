@@ -160,3 +160,23 @@ fn a_base_in_airtable_is_in_the_workspace_of_its_login_alone() {
     let told = fails(&office.data, &["workspace", "login", "nobody", "Sales"]);
     assert!(told.contains("nobody"), "{told}");
 }
+
+#[test]
+fn who_may_comment_no_more_takes_no_comment_back() {
+    let office = Office::open();
+    office.data.ok(&["member", "service", "bot", "--workspace", "Sales", "--role", "editor"]);
+    office.data.ok(&["member", "role", "bot", "--role", "owner"]);
+    let scopes = "data.records:read,data.records:write,data.recordComments:read,data.recordComments:write,schema.bases:read";
+    let words = ["token", "create", "--name", "bot", "--for", "bot", "--scopes", scopes];
+    let token = office.data.ok(&words).trim().to_owned();
+    let comment = json!({"base": "Shop", "table": "Goods", "record": "recLamp0000000000", "text": "hello"});
+    office.done(&token, "add_comment", &comment);
+    let listed = office.done(&token, "list_changes", &json!({"base": "Shop", "limit": 1}));
+    let change = listed["changes"][0]["number"].clone();
+    let undo = json!({"base": "Shop", "changes": [change]});
+    office.data.ok(&["member", "role", "bot", "--workspace", "Sales", "--role", "reader"]);
+    let told = office.refused(&token, "undo_changes", &undo);
+    assert!(told.contains("you may not comment on records"), "{told}");
+    office.data.ok(&["member", "role", "bot", "--workspace", "Sales", "--role", "commenter"]);
+    office.done(&token, "undo_changes", &undo);
+}
