@@ -33,6 +33,8 @@ use crate::tokens::Tokens;
 
 /// Longest policy file, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
+/// Most questions whose rules are remembered.
+const MAX_DECIDED: usize = 10_000;
 /// Most sets of rules that are kept worked out.
 const MAX_REACHES: usize = 64;
 /// Faces through which the owner of the machine comes: no policy binds them.
@@ -52,6 +54,7 @@ struct Inner {
     /// Of hash masks.
     key: Vec<u8>,
     held: RwLock<Arc<InForce>>,
+    decided: Mutex<Decided>,
     reaches: Mutex<Reaches>,
 }
 
@@ -76,8 +79,22 @@ type Key = (i64, BaseId, Bound);
 /// workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Bound {
-    numbers: Vec<u32>,
+    numbers: Arc<[u32]>,
     footing: Footing,
+}
+
+/// Who asks, and about which base in which workspace, where rules are about workspaces.
+type Asker = (Arc<str>, Option<Arc<str>>, Footing, Option<BaseId>, Option<WorkspaceId>);
+
+/// Rules found for those who asked within a minute: hours count in minutes, so within one the same
+/// rules hold.
+#[derive(Default)]
+struct Decided {
+    version: i64,
+    minute: i64,
+    /// The numbers of the rules by what they do.
+    held: HashMap<Asker, Vec<(Box<str>, Arc<[u32]>)>>,
+    count: usize,
 }
 
 /// Sets of rules worked out for bases, the last used ones.
@@ -110,8 +127,8 @@ impl Policies {
         let key = engine.store().mask_key(&hex(&new)).await.map_err(Fault::from)?.into_bytes();
         let none = RuleSet { default: Default::Allow, rules: Vec::new() };
         let none = InForce { version: 0, index: Index::new(none) };
-        let (held, reaches) = (RwLock::new(Arc::new(none)), Mutex::default());
-        let policies = Self(Arc::new(Inner { engine, tokens, replica, tools, key, held, reaches }));
+        let (held, reaches, decided) = (RwLock::new(Arc::new(none)), Mutex::default(), Mutex::default());
+        let policies = Self(Arc::new(Inner { engine, tokens, replica, tools, key, held, decided, reaches }));
         policies.refresh().await?;
         Ok(policies)
     }
@@ -255,17 +272,50 @@ impl Policies {
         }
         let footing = self.footing(member, base);
         if held.is_open() {
-            return Some(Bound { numbers: Vec::new(), footing });
+            return Some(Bound { numbers: Arc::default(), footing });
         }
-        let credential = caller.credential.as_deref().filter(|credential| **credential != *caller.principal);
-        let who = keys(&caller.principal, credential, footing);
-        let workspace = base.map(|base| self.workspace_of(base).to_string());
-        let now = self.0.engine.clock().now_ms();
-        let at = Circumstances { who: &who, base, workspace: workspace.as_deref(), action, now };
-        let numbers = held.index.in_force(&at);
+        let numbers = self.numbers(held, caller, action, base, footing);
         let is_bound =
             !numbers.is_empty() || held.index.set().default == Default::Deny || footing != Footing::Free;
         is_bound.then_some(Bound { numbers, footing })
+    }
+
+    /// Numbers of the rules that are about a caller.
+    fn numbers(
+        &self,
+        held: &InForce,
+        caller: &Caller,
+        action: &str,
+        base: Option<BaseId>,
+        footing: Footing,
+    ) -> Arc<[u32]> {
+        let now = self.0.engine.clock().now_ms();
+        let workspace = base.filter(|_| held.index.names_workspaces()).map(|base| self.workspace_of(base));
+        let asker = (caller.principal.clone(), caller.credential.clone(), footing, base, workspace);
+        let lock = || self.0.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut decided = lock();
+            let minute = now.div_euclid(60_000);
+            if (decided.version, decided.minute) != (held.version, minute) || decided.count >= MAX_DECIDED {
+                *decided = Decided { version: held.version, minute, ..Decided::default() };
+            }
+            let known =
+                decided.held.get(&asker).and_then(|by| by.iter().find(|(known, _)| **known == *action));
+            if let Some((_, numbers)) = known {
+                return numbers.clone();
+            }
+        }
+        let credential = caller.credential.as_deref().filter(|credential| **credential != *caller.principal);
+        let who = keys(&caller.principal, credential, footing);
+        let workspace = workspace.map(|id| id.to_string());
+        let at = Circumstances { who: &who, base, workspace: workspace.as_deref(), action, now };
+        let numbers: Arc<[u32]> = held.index.in_force(&at).into();
+        let mut decided = lock();
+        if (decided.version, decided.minute) == (held.version, now.div_euclid(60_000)) {
+            decided.held.entry(asker).or_default().push((action.into(), numbers.clone()));
+            decided.count += 1;
+        }
+        numbers
     }
 
     /// Whether a policy says something about a caller in a base.

@@ -154,6 +154,7 @@ pub struct Circumstances<'a> {
 pub struct Index {
     set: RuleSet,
     by_who: HashMap<String, HashMap<Option<BaseId>, Vec<u32>>>,
+    names_workspaces: bool,
 }
 
 impl Index {
@@ -165,7 +166,13 @@ impl Index {
                 by_who.entry(key.clone()).or_default().entry(rule.base).or_default().push(at);
             }
         }
-        Self { set, by_who }
+        let names_workspaces = set.rules.iter().any(|rule| rule.workspace.is_some());
+        Self { set, by_who, names_workspaces }
+    }
+
+    /// True when a rule is about a workspace.
+    pub fn names_workspaces(&self) -> bool {
+        self.names_workspaces
     }
 
     /// The rules themselves.
