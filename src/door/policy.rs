@@ -86,14 +86,16 @@ struct Bound {
 /// Who asks, and about which base in which workspace, where rules are about workspaces.
 type Asker = (Arc<str>, Option<Arc<str>>, Footing, Option<BaseId>, Option<WorkspaceId>);
 
+/// A tool or command, and the numbers of the rules about it.
+type Found = (Box<str>, Arc<[u32]>);
+
 /// Rules found for those who asked within a minute: hours count in minutes, so within one the same
 /// rules hold.
 #[derive(Default)]
 struct Decided {
     version: i64,
     minute: i64,
-    /// The numbers of the rules by what they do.
-    held: HashMap<Asker, Vec<(Box<str>, Arc<[u32]>)>>,
+    held: HashMap<Asker, Vec<Found>>,
     count: usize,
 }
 
